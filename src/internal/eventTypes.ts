@@ -1,0 +1,134 @@
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import * as AST from "effect/SchemaAST"
+import type { Any, Entry, EventType, Link, Options } from "../event/Event.ts"
+import * as Faults from "./faults.ts"
+
+export const tagProblem = (tag: unknown): string | undefined =>
+  Faults.nameProblem(tag) ??
+    ((tag as string).startsWith("$")
+      ? `must not begin with "$", which marks the library's own, got ${Faults.show(tag)}`
+      : undefined)
+
+/** Where {@link make} keeps what it was given, so that annotated or filtered copies of a type still have it. */
+const EventInfo = Symbol.for("effect-skald/event/Event")
+
+type Info = Pick<Entry, "subject" | "version" | "upcasters" | "tagsOf">
+
+const noUpcasters: Info["upcasters"] = {}
+
+export const make = (
+  tag: string,
+  fields: Schema.Struct.Fields,
+  options?: Options<any> & { readonly version?: number; readonly upcast?: Record<number, Link<any, any>> }
+): EventType<string, any> => {
+  const faults = Faults.make()
+  const add = (path: string, problem: string | undefined) => {
+    if (problem !== undefined) faults.add(path, problem)
+  }
+  add("tag", tagProblem(tag))
+  if ("_tag" in fields) faults.add("fields._tag", "is taken by the event's tag")
+  const version = options?.version ?? 1
+  const upcasters = options?.upcast ?? noUpcasters
+  const versionProblem = Faults.countProblem(version, 1)
+  add("options.version", versionProblem)
+  if (options?.subject !== undefined) add("options.subject", Faults.nameProblem(options.subject))
+  if (versionProblem === undefined) {
+    for (let below = 1; below < version; below++) {
+      const link = upcasters[below]
+      if (!Schema.isSchema(link?.schema) || typeof link?.to !== "function") {
+        faults.add(`options.upcast[${below}]`, `must lead from version ${below} to ${below + 1}`)
+      }
+    }
+    for (const key of Object.keys(upcasters)) {
+      const from = Number(key)
+      if (!(Number.isInteger(from) && from >= 1 && from < version)) {
+        faults.add(`options.upcast[${key}]`, `must be a version below ${version}`)
+      }
+    }
+  }
+  return Either.getOrThrowWith(
+    Faults.orInvalid(faults, () => {
+      const info: Info = { subject: options?.subject ?? tag, version, upcasters, tagsOf: options?.tags }
+      const struct = Schema.TaggedStruct(tag, fields).annotations({ identifier: tag, [EventInfo]: info })
+      // A Schema is a value with static members; a function that inherits them is that Schema, and can be called.
+      const construct = (given: any) => struct.make(given)
+      Object.setPrototypeOf(construct, struct)
+      return Object.defineProperties(construct, {
+        name: { value: tag },
+        tag: { value: tag, enumerable: true },
+        version: { value: version, enumerable: true },
+        subject: { value: info.subject, enumerable: true },
+        upcasters: { value: upcasters, enumerable: true },
+        tagsOf: { value: info.tagsOf ?? (() => []), enumerable: true }
+      }) as any
+    }),
+    (error) => error
+  )
+}
+
+/** The literal tags of a Schema's values, or `undefined` where they cannot be read from it. */
+const tagsOfType = (ast: AST.AST): ReadonlyArray<string> | undefined => {
+  const tag = AST.getPropertySignatures(AST.typeAST(ast)).find((property) => property.name === "_tag")
+  return tag === undefined ? undefined : literals(tag.type)
+}
+
+const literals = (ast: AST.AST): ReadonlyArray<string> | undefined => {
+  if (AST.isLiteral(ast)) return typeof ast.literal === "string" ? [ast.literal] : undefined
+  if (AST.isUnion(ast)) {
+    const all = ast.types.map(literals)
+    return all.every((each) => each !== undefined) ? all.flat() : undefined
+  }
+  return AST.isRefinement(ast) ? literals(ast.from) : undefined
+}
+
+/** The event types of one Schema: itself, or each member of a union. */
+const members = (schema: Any): ReadonlyArray<Schema.Schema<any, any>> =>
+  AST.isUnion(schema.ast) && !(EventInfo in schema.ast.annotations)
+    ? schema.ast.types.flatMap((ast) => members(Schema.make(ast) as any))
+    : [schema]
+
+/** What is known of each tag of some event types; throws `InvalidInput` with every fault. */
+export const entries = (types: ReadonlyArray<Any>): ReadonlyMap<string, Entry> => {
+  const faults = Faults.make()
+  const known = new Map<string, Entry>()
+  types.forEach((type, index) => {
+    const path = `events[${index}]`
+    if (!Schema.isSchema(type)) return faults.add(path, `must be a Schema, got ${Faults.show(type)}`)
+    for (const member of members(type)) {
+      const tags = tagsOfType(member.ast)
+      if (tags === undefined || tags.length === 0) {
+        faults.add(path, "must be a Schema of values with a literal \"_tag\"")
+        continue
+      }
+      const info = (member.ast.annotations as Record<symbol, unknown>)[EventInfo] as Info | undefined
+      for (const tag of tags) {
+        const problem = info === undefined ? tagProblem(tag) : undefined
+        if (problem !== undefined) faults.add(`${path}._tag`, problem)
+        else if (known.has(tag)) faults.add(`${path}._tag`, `must differ from the others', "${tag}" stands twice`)
+        else {
+          known.set(tag, {
+            tag,
+            subject: info?.subject ?? tag,
+            version: info?.version ?? 1,
+            schema: member,
+            upcasters: info?.upcasters ?? noUpcasters,
+            tagsOf: info?.tagsOf
+          })
+        }
+      }
+    }
+  })
+  return Either.getOrThrowWith(Faults.orInvalid(faults, () => known), (error) => error)
+}
+
+/**
+ * An event type of the library's own, whose tag may begin with `$`.
+ */
+export const internalMake = <const Tag extends string, F extends Schema.Struct.Fields>(
+  tag: Tag,
+  fields: F
+): Schema.TaggedStruct<Tag, F> => {
+  const info: Info = { subject: tag, version: 1, upcasters: noUpcasters, tagsOf: undefined }
+  return Schema.TaggedStruct(tag, fields).annotations({ identifier: tag, [EventInfo]: info }) as any
+}
