@@ -23,7 +23,9 @@ export const strict = (): boolean => process.env["CI"] === "true" || process.env
 export const suite = (name: ServerName, title: string, body: (url: string) => void): void => {
   const where = url(name)
   if (where !== undefined) {
-    describe(title, () => body(where))
+    describe(title, () => {
+      body(where)
+    })
   } else if (strict()) {
     describe(title, () => {
       it(`needs ${name}`, () => {
