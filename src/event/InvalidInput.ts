@@ -52,3 +52,19 @@ export class InvalidInput extends Schema.TaggedError<InvalidInput>("effect-skald
     return format(this.faults)
   }
 }
+
+/**
+ * An append was refused for what it was given: events that their Schema refuses, names, ids, tags, expectations out of
+ * bounds. Nothing was written. All faults are reported together, each with its path, `groups[0].events[2].payload.total`
+ * for example.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidEvent extends Schema.TaggedError<InvalidEvent>("effect-skald/event/InvalidEvent")("InvalidEvent", {
+  faults: Schema.NonEmptyArray(Fault)
+}) {
+  override get message(): string {
+    return format(this.faults)
+  }
+}
