@@ -52,7 +52,8 @@ export const make = (
       const info: Info = { subject: options?.subject ?? tag, version, upcasters, tagsOf: options?.tags }
       const struct = Schema.TaggedStruct(tag, fields).annotations({ identifier: tag, [EventInfo]: info })
       // A Schema is a value with static members; a function that inherits them is that Schema, and can be called.
-      const construct = (given: any) => struct.make(given)
+      // The tag is its own, whatever is given: `Placed(command)` takes the fields of a tagged command.
+      const construct = (given: any) => struct.make({ ...given, _tag: tag })
       Object.setPrototypeOf(construct, struct)
       return Object.defineProperties(construct, {
         name: { value: tag },
