@@ -11,9 +11,11 @@
  *
  * @since 0.1.0
  */
-import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Reactivity from "@effect/experimental/Reactivity"
+import * as SqlClient from "@effect/sql/SqlClient"
 import type Database from "better-sqlite3"
-import { Context, type Effect, type Scope } from "effect"
+import { Config, type ConfigError, Context, Duration, Effect, Layer, Schedule, Schema, type Scope } from "effect"
+import * as Internal from "../internal/sqliteClient.ts"
 import * as Errors from "../internal/sqliteErrors.ts"
 import type { StoreError } from "./StoreError.ts"
 
@@ -166,3 +168,164 @@ export const classify: (error: unknown) => Kind = Errors.classify
  * @category errors
  */
 export const storeError: (operation: string, error: unknown) => StoreError = Errors.storeError
+
+/**
+ * Why a file could not be opened.
+ *
+ * - `invalid`: an option cannot be used
+ * - `path`: the file, or the folder for it, does not exist or cannot be opened
+ * - `readOnly`: it may be read and not written; open it with `readonly: true` or give it back its permissions
+ * - `busy`: another process kept it locked for as long as `busyRetry` tries
+ * - `corrupt`: it is no SQLite database, or a damaged one
+ * - `noWal`: its file system has no shared memory, so that WAL mode is impossible (network file systems)
+ * - `driver`: the native part of better-sqlite3 does not load
+ * - `unknown`: anything else; see `cause`
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export const OpenReason = Schema.Literal(
+  "invalid",
+  "path",
+  "readOnly",
+  "busy",
+  "corrupt",
+  "noWal",
+  "driver",
+  "unknown"
+)
+
+/**
+ * A SQLite file could not be opened.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SqliteOpenError extends Schema.TaggedError<SqliteOpenError>("effect-skald/store/SqliteOpenError")(
+  "SqliteOpenError",
+  {
+    reason: OpenReason,
+    filename: Schema.String,
+    /** What is the matter, in words. */
+    problem: Schema.String,
+    cause: Schema.optional(Schema.Defect)
+  }
+) {
+  override get message(): string {
+    return `cannot open SQLite file "${this.filename}" (${this.reason}): ${this.problem}`
+  }
+}
+
+/**
+ * How a file is opened.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** The file, made when it is missing; `:memory:` for a database that lives as long as the layer. No SQLite URIs. */
+  readonly filename: string
+  /** Opens an existing file without ever writing to it; writes fail with reason `readOnly`. Off by default. */
+  readonly readonly?: boolean | undefined
+  /**
+   * What a commit has survived when it is acknowledged.
+   *
+   * - `normal` (the default): a crash of this process, always. A crash of the machine keeps the database whole, but may
+   *   lose the transactions of the last moments.
+   * - `full`: a crash of the machine, too; each commit waits for the disk.
+   * - `off`: a crash of this process. A crash of the machine may damage the file.
+   */
+  readonly synchronous?: "off" | "normal" | "full" | undefined
+  /** When to try again what met a lock of another process; {@link busyRetry} by default. */
+  readonly busyRetry?: Schedule.Schedule<unknown> | undefined
+  /** How long SQLite itself waits for a lock, *stopping the whole process meanwhile*. Zero by default. */
+  readonly busyTimeout?: Duration.DurationInput | undefined
+  /** Attributes that every span of a statement or transaction carries. */
+  readonly spanAttributes?: { readonly [name: string]: unknown } | undefined
+  /** How names in `sql(...)` helpers become column names; unchanged by default. */
+  readonly transformQueryNames?: ((name: string) => string) | undefined
+  /** How column names become names in results; unchanged by default. */
+  readonly transformResultNames?: ((name: string) => string) | undefined
+}
+
+/**
+ * When a lock of another process is tried again: after 1 ms, 2 ms, 4 ms … up to every 100 ms, with jitter, for about five
+ * seconds in all.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const busyRetry: Schedule.Schedule<unknown> = Schedule.exponential("1 millis").pipe(
+  Schedule.union(Schedule.spaced("100 millis")),
+  Schedule.jittered,
+  Schedule.upTo("5 seconds")
+)
+
+/**
+ * Opens a file until the scope ends, which moves what stands in the WAL into the file and closes every connection.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<Service, SqliteOpenError, Scope.Scope | Reactivity.Reactivity> =>
+  Internal.make({
+    filename: options.filename,
+    readonly: options.readonly ?? false,
+    synchronous: options.synchronous ?? "normal",
+    busyRetry: options.busyRetry ?? busyRetry,
+    busyTimeout: Duration.toMillis(options.busyTimeout ?? Duration.zero),
+    spanAttributes: Object.entries({ "db.system.name": "sqlite", ...options.spanAttributes }),
+    transformQueryNames: options.transformQueryNames,
+    transformResultNames: options.transformResultNames,
+    onOpenError: (reason, problem, cause) => new SqliteOpenError({ reason, problem, cause, filename: options.filename })
+  })
+
+const context = (service: Service): Context.Context<SqliteClient | SqlClient.SqlClient> =>
+  Context.make(SqliteClient, service).pipe(Context.add(SqlClient.SqlClient, service.sql))
+
+/**
+ * Opens a file for an application and its stores, as {@link SqliteClient} and as the `SqlClient` of `@effect/sql`.
+ *
+ * Statements outside a transaction read on a connection of their own and see everything committed; inside one they see its
+ * own writes. Transactions nest as savepoints; those of sibling fibers run one after the other. A fiber that outlives the
+ * transaction it was started in is outside of it. Two layers on one file work, in one process or in several.
+ *
+ * @example
+ * ```ts
+ * import { SqlClient } from "@effect/sql"
+ * import * as SqliteClient from "effect-skald/store/SqliteClient"
+ * import { Effect } from "effect"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const sql = yield* SqlClient.SqlClient
+ *   yield* sql`CREATE TABLE IF NOT EXISTS account (id TEXT PRIMARY KEY, cents INTEGER NOT NULL)`
+ *   yield* sql.withTransaction(sql`INSERT INTO account ${sql.insert({ id: "a", cents: 100 })}`)
+ * }).pipe(Effect.provide(SqliteClient.layer({ filename: "bank.db" })))
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<SqliteClient | SqlClient.SqlClient, SqliteOpenError> =>
+  Layer.scopedContext(Effect.map(make(options), context)).pipe(Layer.provide(Reactivity.layer))
+
+/**
+ * As {@link layer}, with options read from the configuration.
+ *
+ * @example
+ * ```ts
+ * import * as SqliteClient from "effect-skald/store/SqliteClient"
+ * import { Config } from "effect"
+ *
+ * export const Database = SqliteClient.layerConfig({ filename: Config.string("DATABASE_FILE") })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: Config.Config.Wrap<Options>
+): Layer.Layer<SqliteClient | SqlClient.SqlClient, SqliteOpenError | ConfigError.ConfigError> =>
+  Layer.scopedContext(Effect.map(Effect.flatMap(Config.unwrap(options), make), context)).pipe(
+    Layer.provide(Reactivity.layer)
+  )
