@@ -20,7 +20,13 @@ import type { InvalidInput } from "./InvalidInput.ts"
  */
 export type StreamId = typeof StreamId.Type
 
-const problem = (value: unknown): string | undefined => {
+/**
+ * What is wrong with a stream's name, or `undefined`.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const problem = (value: unknown): string | undefined => {
   const inName = Faults.nameProblem(value)
   if (inName !== undefined) return inName
   const name = value as string

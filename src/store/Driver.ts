@@ -7,7 +7,13 @@
 import type * as Effect from "effect/Effect"
 import type { Serialized } from "../event/PayloadFormat.ts"
 import type { ExpectedVersion } from "../event/Position.ts"
-import type { ConditionFailed, DuplicateEvent, StreamNotFound, StreamTombstoned, VersionConflict } from "./AppendError.ts"
+import type {
+  ConditionFailed,
+  DuplicateEvent,
+  StreamNotFound,
+  StreamTombstoned,
+  VersionConflict
+} from "./AppendError.ts"
 import type { Query } from "./Query.ts"
 import type { StoreError } from "./StoreError.ts"
 
@@ -230,7 +236,7 @@ export interface Limits {
  * @since 0.1.0
  * @category models
  */
-export interface Driver<out C extends Capability = never> {
+export interface Driver<C extends Capability = never> {
   /** The name in metrics, spans and messages: `memory`, `sqlite` …. */
   readonly name: string
   readonly capabilities: ReadonlyArray<C>

@@ -1,0 +1,245 @@
+import { hash } from "node:crypto"
+import type { Correlation } from "../event/Correlation.ts"
+import type { Metadata } from "../event/Envelope.ts"
+import * as EventId from "../event/EventId.ts"
+import { type Fault, InvalidEvent } from "../event/InvalidInput.ts"
+import type { Format, Serialized } from "../event/PayloadFormat.ts"
+import { expectedProblem } from "../event/Position.ts"
+import * as StreamId from "../event/StreamId.ts"
+import { TooLarge } from "../store/AppendError.ts"
+import type * as Driver from "../store/Driver.ts"
+import type { AppendOptions, Group, NewEvent } from "../store/EventStore.ts"
+import * as Query from "../store/Query.ts"
+import * as Faults from "./faults.ts"
+import * as Instant from "./instant.ts"
+import * as Json from "./json.ts"
+
+/** Where a request is made: what the fiber carries and what the store was built with. */
+export interface Surroundings {
+  readonly correlation: Correlation
+  /** The `traceparent` of the fiber's span, if it is in one. */
+  readonly traceparent: string | undefined
+  readonly now: number
+  readonly nextId: EventId.Generator
+  readonly format: Format
+  /** What stands beside each payload: the format, and the transform after a `|`. */
+  readonly formatName: string
+  readonly limits: Driver.Limits
+}
+
+/** Checks an append and makes it ready for the driver, or says all that is wrong with it. */
+export const make = (
+  groups: ReadonlyArray<Group>,
+  options: AppendOptions | undefined,
+  around: Surroundings
+): Driver.AppendRequest | InvalidEvent | TooLarge => {
+  const faults = Faults.make()
+  const tenant = around.correlation.tenant ?? ""
+  if (tenant !== "") addProblem(faults, "tenant", Faults.nameProblem(tenant))
+  if (!Array.isArray(groups)) {
+    faults.add("groups", `must be a list, got ${Faults.show(groups)}`)
+    return invalid(faults.all)
+  }
+  const tooMany = countExcess(groups, around.limits)
+  if (tooMany !== undefined) return tooMany
+  if (!groups.some((group) => (group?.events?.length ?? 0) > 0)) faults.add("groups", "must hold an event")
+  const call: Call = { around, tenant, ids: new Set(), streams: new Set(), faults, metadata: undefined, largest: 0 }
+  const encoded: Array<Driver.Group> = []
+  for (let index = 0; index < groups.length; index++) encoded.push(makeGroup(groups[index]!, `groups[${index}]`, call))
+  if (options?.failIf !== undefined) Query.check(options.failIf, "failIf", faults)
+  else if (options?.after !== undefined) faults.add("after", "must come with failIf")
+  if (options?.after !== undefined) addProblem(faults, "after", Faults.countProblem(options.after, 0))
+  if (faults.all.length > 0) return invalid(faults.all)
+  if (call.largest > around.limits.payload) {
+    return new TooLarge({ what: "payload", limit: around.limits.payload, actual: call.largest })
+  }
+  return {
+    tenant,
+    groups: encoded,
+    failIf: options?.failIf === undefined ? undefined : { query: options.failIf, after: options.after ?? 0 },
+    now: around.now
+  }
+}
+
+interface Call {
+  readonly around: Surroundings
+  readonly tenant: string
+  readonly ids: Set<string>
+  readonly streams: Set<string>
+  readonly faults: Faults.Faults
+  /** What the events of the call have in common, made with the first of them. */
+  metadata: Shared | undefined
+  largest: number
+}
+
+interface Shared {
+  readonly value: Metadata
+  readonly text: string
+}
+
+const invalid = (faults: Array<Fault>): InvalidEvent =>
+  new InvalidEvent({ faults: faults as [Fault, ...Array<Fault>] })
+
+const addProblem = (faults: Faults.Faults, path: string, problem: string | undefined): void => {
+  if (problem !== undefined) faults.add(path, problem)
+}
+
+const countExcess = (groups: ReadonlyArray<Group>, limits: Driver.Limits): TooLarge | undefined => {
+  if (groups.length > limits.streams) {
+    return new TooLarge({ what: "streams", limit: limits.streams, actual: groups.length })
+  }
+  let events = 0
+  for (const group of groups) events += group?.events?.length ?? 0
+  return events > limits.events ? new TooLarge({ what: "events", limit: limits.events, actual: events }) : undefined
+}
+
+const makeGroup = (group: Group, path: string, call: Call): Driver.Group => {
+  const { faults } = call
+  const stream = StreamId.problem(group?.stream)
+  if (stream !== undefined) faults.add(`${path}.stream`, stream)
+  else if (call.streams.has(group.stream)) {
+    faults.add(`${path}.stream`, `must stand once in an append, "${group.stream}" stands twice`)
+  } else call.streams.add(group.stream)
+  const expected = group?.expected ?? "any"
+  addProblem(faults, `${path}.expected`, expectedProblem(expected))
+  const events: Array<Driver.NewRow> = []
+  if (!Array.isArray(group?.events)) {
+    faults.add(`${path}.events`, `must be a list, got ${Faults.show(group?.events)}`)
+  } else {
+    for (let index = 0; index < group.events.length; index++) {
+      const row = makeRow(group.events[index]!, `${path}.events[${index}]`, call)
+      if (row !== undefined) events.push(row)
+    }
+  }
+  const dash = stream === undefined ? group.stream.indexOf("-") : -1
+  return {
+    stream: group?.stream,
+    category: dash < 0 ? null : group.stream.slice(0, dash),
+    expected: expected === 0 ? "noStream" : expected,
+    events
+  }
+}
+
+const makeRow = (event: NewEvent, path: string, call: Call): Driver.NewRow | undefined => {
+  const { around, faults } = call
+  if (typeof event !== "object" || event === null) {
+    faults.add(path, `must be an event, got ${Faults.show(event)}`)
+    return undefined
+  }
+  const before = faults.all.length
+  const id = event.id ?? around.nextId(around.now)
+  const idProblem = EventId.problem(id)
+  if (idProblem !== undefined) faults.add(`${path}.id`, idProblem)
+  else if (call.ids.has(id)) faults.add(`${path}.id`, `must stand once in an append, "${id}" stands twice`)
+  else call.ids.add(id)
+  addProblem(faults, `${path}.type`, Faults.nameProblem(event.type))
+  const schemaVersion = event.schemaVersion ?? 1
+  addProblem(faults, `${path}.schemaVersion`, Faults.countProblem(schemaVersion, 1))
+  if (event.payload === undefined) faults.add(`${path}.payload`, "must be a JSON value, got undefined")
+  else Json.check(event.payload, `${path}.payload`, faults)
+  const source = event.source ?? around.correlation.source ?? "/"
+  addProblem(faults, `${path}.source`, Faults.nameProblem(source))
+  const tags = makeTags(event.tags, path, faults)
+  const given = event.occurredAt === undefined
+    ? undefined
+    : Instant.millis(event.occurredAt, `${path}.occurredAt`, faults)
+  const metadata = makeMetadata(event.metadata, id, path, call)
+  if (faults.all.length > before) return undefined
+  const payload = around.format.write(event.payload)
+  call.largest = Math.max(call.largest, byteLength(payload, around.limits.payload))
+  return {
+    id,
+    type: event.type,
+    schemaVersion,
+    format: around.formatName,
+    payload,
+    metadata: metadata.text,
+    correlationId: metadata.value.correlationId!,
+    source,
+    tags,
+    occurredAt: given ?? around.now,
+    content: contentOf(event, schemaVersion, tags, given)
+  }
+}
+
+const noTags: ReadonlyArray<string> = []
+
+const makeTags = (tags: ReadonlyArray<string> | undefined, path: string, faults: Faults.Faults) => {
+  if (tags === undefined || tags.length === 0) return noTags
+  if (!Array.isArray(tags)) {
+    faults.add(`${path}.tags`, `must be a list, got ${Faults.show(tags)}`)
+    return noTags
+  }
+  tags.forEach((tag, index) => addProblem(faults, `${path}.tags[${index}]`, Faults.nameProblem(tag)))
+  return Array.from(new Set(tags)).sort()
+}
+
+/**
+ * The metadata of an event: what its appender said of it over what the fiber carries. Events that say nothing of their own
+ * share one, so that it is written once; the first of them begins the conversation where the fiber is in none.
+ */
+const makeMetadata = (own: Metadata | undefined, id: string, path: string, call: Call): Shared => {
+  if (own === undefined || isEmpty(own)) return call.metadata ??= shared(merge(undefined, id, call), `${path}.metadata`, call)
+  if (own.tenant !== undefined && own.tenant !== call.tenant) {
+    call.faults.add(
+      `${path}.metadata.tenant`,
+      `must be the tenant that Correlation carries ("${call.tenant}"), got ${Faults.show(own.tenant)}`
+    )
+  }
+  return shared(merge(own, call.metadata?.value.correlationId ?? id, call), `${path}.metadata`, call)
+}
+
+const isEmpty = (own: Metadata): boolean => {
+  for (const key in own) if (own[key as keyof Metadata] !== undefined) return false
+  return true
+}
+
+/** Built member by member: this runs for every append. */
+const merge = (own: Metadata | undefined, begins: string, call: Call): Metadata => {
+  const { correlation, traceparent } = call.around
+  const metadata: { -readonly [K in keyof Metadata]: Metadata[K] } = {
+    correlationId: own?.correlationId ?? correlation.correlationId ?? begins
+  }
+  const causationId = own?.causationId ?? correlation.causationId
+  if (causationId !== undefined) metadata.causationId = causationId
+  if (call.tenant !== "") metadata.tenant = call.tenant
+  const actor = own?.actor ?? correlation.actor
+  if (actor !== undefined) metadata.actor = actor
+  const trace = own?.trace ?? (traceparent === undefined ? correlation.trace : { ...correlation.trace, traceparent })
+  if (trace !== undefined) metadata.trace = trace
+  if (own?.headers !== undefined || correlation.headers !== undefined) {
+    metadata.headers = { ...correlation.headers, ...own?.headers }
+  }
+  return metadata
+}
+
+const shared = (value: Metadata, path: string, call: Call): Shared => {
+  const { faults } = call
+  for (const member of ["correlationId", "causationId", "actor"] as const) {
+    const name = value[member]
+    if (name !== undefined) addProblem(faults, `${path}.${member}`, Faults.nameProblem(name))
+  }
+  if (value.trace !== undefined && !traceparent.test(value.trace.traceparent)) {
+    faults.add(`${path}.trace.traceparent`, `must be a W3C traceparent, got ${Faults.show(value.trace.traceparent)}`)
+  }
+  for (const [name, header] of Object.entries(value.headers ?? {})) {
+    addProblem(faults, `${path}.headers`, Faults.nameProblem(name))
+    if (typeof header !== "string") faults.add(`${path}.headers.${name}`, `must be a string, got ${Faults.show(header)}`)
+    else if (!Faults.isWellFormed(header)) faults.add(`${path}.headers.${name}`, "must be well-formed Unicode")
+  }
+  return { value, text: JSON.stringify(value) }
+}
+
+const traceparent = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+
+/** What makes two events equal: type, schema version, payload as a JSON value, set of tags, and the time if it was given. */
+const contentOf = (
+  event: NewEvent,
+  schemaVersion: number,
+  tags: ReadonlyArray<string>,
+  occurredAt: number | undefined
+): string => hash("sha256", Json.canonical([event.type, schemaVersion, event.payload, tags, occurredAt ?? null]), "base64")
+
+/** Bytes of a payload; counted one by one only where its length leaves a doubt. */
+const byteLength = (payload: Serialized, limit: number): number =>
+  typeof payload === "string" && payload.length * 3 > limit ? Buffer.byteLength(payload) : payload.length

@@ -1,0 +1,248 @@
+import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
+import * as Correlation from "../event/Correlation.ts"
+import type { Raw } from "../event/Envelope.ts"
+import { EventIds } from "../event/EventId.ts"
+import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import { PayloadFormat } from "../event/PayloadFormat.ts"
+import { expectedProblem, type Position, type StreamVersion } from "../event/Position.ts"
+import * as StreamId from "../event/StreamId.ts"
+import type * as Driver from "../store/Driver.ts"
+import type { AppendedEvent, Operations, ReadError, Service, StreamState } from "../store/EventStore.ts"
+import { PayloadTransform } from "../store/PayloadTransform.ts"
+import * as AppendRequest from "./appendRequest.ts"
+import * as Faults from "./faults.ts"
+import * as ReadRequest from "./readRequest.ts"
+import * as Rows from "./rows.ts"
+
+export const makeEncoded = <C extends Driver.Capability = never>(
+  driver: Driver.Driver<C>
+): Effect.Effect<Service<C>> =>
+  Effect.gen(function*() {
+    const formats = yield* PayloadFormat
+    const transform = yield* PayloadTransform
+    const nextId = yield* EventIds
+    const formatName = Rows.formatName(formats, transform)
+    const toRaws = Rows.reader(formats, transform)
+    const toChunk = (rows: ReadonlyArray<Driver.Row>) => Effect.map(toRaws(rows), Chunk.unsafeFromArray)
+
+    const hooks = new Set<(events: ReadonlyArray<Raw>) => Effect.Effect<void, unknown>>()
+    const runHooks: Driver.Hook = (rows) =>
+      Effect.flatMap(toRaws(rows), (events) => Effect.forEach(hooks, (hook) => hook(events), { discard: true }))
+
+    const send = (request: Driver.AppendRequest) =>
+      Effect.map(
+        driver.append(request, hooks.size === 0 ? undefined : runHooks),
+        (result) => answerOf(request, result)
+      )
+
+    const append: Operations["append"] = (groups, options) =>
+      Effect.withFiberRuntime((fiber) => {
+        const request = AppendRequest.make(groups, options, {
+          correlation: fiber.getFiberRef(Correlation.currentCorrelation),
+          traceparent: traceparentOf(fiber),
+          now: Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis(),
+          nextId,
+          format: formats.write,
+          formatName,
+          limits: driver.limits
+        })
+        if ("_tag" in request) return Effect.fail(request)
+        return transform === undefined ? send(request) : Effect.flatMap(Rows.transformed(transform, request), send)
+      })
+
+    const read: Operations["read"] = (stream, options) =>
+      checkedStream((tenant) => ReadRequest.stream(stream, options, tenant), (request) => {
+        const size = pageSize()
+        return Stream.paginateChunkEffect(request, (page) => {
+          if (page.limit <= 0 || page.from > page.to) return nothing
+          const limit = Math.min(page.limit, size.current)
+          return Effect.flatMap(driver.readStream({ ...page, limit }), (rows) => {
+            size.after(rows)
+            const last = rows[rows.length - 1]
+            const rest = rows.length < limit || last === undefined ? Option.none() : Option.some({
+              ...page,
+              ...(page.backwards ? { to: last.version - 1 } : { from: last.version + 1 }),
+              limit: page.limit - rows.length
+            })
+            return Effect.map(toChunk(rows), (chunk) => [chunk, rest] as const)
+          })
+        })
+      })
+
+    const readAll: Operations["readAll"] = (options) =>
+      checkedStream((tenant) => ReadRequest.log(options, tenant), (request) => {
+        const size = pageSize()
+        return Stream.paginateChunkEffect(request, (page) => {
+          if (ReadRequest.isEmpty(page)) return nothing
+          const limit = Math.min(page.limit, size.current)
+          return Effect.flatMap(driver.readLog({ ...page, limit }), ({ rows }) => {
+            size.after(rows)
+            const last = rows[rows.length - 1]
+            const rest = rows.length < limit || last === undefined ? Option.none() : Option.some({
+              ...page,
+              ...(page.backwards ? { to: last.position - 1 } : { after: last.position }),
+              limit: page.limit - rows.length
+            })
+            return Effect.map(toChunk(rows), (chunk) => [chunk, rest] as const)
+          })
+        })
+      })
+
+    const subscribe: Operations["subscribe"] = (options = {}) =>
+      checkedStream((tenant) => ReadRequest.subscription(options, tenant), ({ page, start }) =>
+        Stream.unwrap(Effect.map(start === "latest" ? driver.head : Effect.succeed(start), (from) => {
+          const size = pageSize()
+          const empty = ReadRequest.isEmpty(page)
+          let cursor = from
+          let told = -1
+          const caughtUp = Effect.suspend(() => {
+            if (options.onCaughtUp === undefined || told === cursor) return Effect.void
+            told = cursor
+            return options.onCaughtUp(cursor as Position)
+          })
+          /** The next events there are; waits where there is none yet. */
+          const pull: Effect.Effect<Chunk.Chunk<Raw>, ReadError> = Effect.suspend(() =>
+            Effect.flatMap(
+              empty ? Effect.never : driver.readLog({ ...page, after: cursor, limit: size.current }),
+              ({ rows, upTo }) => {
+                size.after(rows)
+                cursor = Math.max(cursor, upTo)
+                return rows.length > 0
+                  ? toChunk(rows)
+                  : Effect.zipRight(caughtUp, Effect.zipRight(driver.awaitBeyond(cursor), pull))
+              }
+            )
+          )
+          return Stream.repeatEffectChunk(pull)
+        })))
+
+    const service: Operations = {
+      driver: driver.name,
+      capabilities: new Set(driver.capabilities),
+      append,
+      read,
+      readAll,
+      subscribe,
+      streamState: (stream) => forStream(stream, (tenant) => Effect.map(driver.streamStatus(tenant, stream), stateOf)),
+      head: driver.head as Effect.Effect<Position, never>,
+      truncate: (stream, { before }) =>
+        forStream(stream, (tenant): ReturnType<Operations["truncate"]> => {
+          const problem = Faults.countProblem(before, 1)
+          if (problem !== undefined) return refuse("before", problem)
+          return Effect.flatMap(driver.truncate({ tenant, stream, before }), (answer) =>
+            answer.state === "done"
+              ? Effect.void
+              : refuse("before", `must be at most ${answer.version + 1}, the last version plus one, got ${before}`))
+        }),
+      tombstone: (stream, options) =>
+        forStream(stream, (tenant): ReturnType<Operations["tombstone"]> => {
+          const expected = options?.expected ?? "any"
+          const problem = expectedProblem(expected)
+          if (problem !== undefined) return refuse("expected", problem)
+          return driver.tombstone({ tenant, stream, expected: expected === 0 ? "noStream" : expected })
+        }),
+      onAppend: (hook) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            // a hook given twice is two hooks
+            const own: typeof hook = (events) => hook(events)
+            hooks.add(own)
+            return own
+          }),
+          (own) => Effect.sync(() => hooks.delete(own))
+        )
+    }
+    return (driver.withTransaction === undefined
+      ? service
+      : { ...service, withTransaction: driver.withTransaction }) as Service<C>
+  })
+
+const nothing = Effect.succeed([Chunk.empty<Raw>(), Option.none<never>()] as const)
+
+const tenantOf = (fiber: Fiber.RuntimeFiber<any, any>): string =>
+  fiber.getFiberRef(Correlation.currentCorrelation).tenant ?? ""
+
+/** A stream whose request is checked, for the fiber's tenant, when it is run. */
+const checkedStream = <Request, A, E>(
+  check: (tenant: string) => Either.Either<Request, InvalidInput>,
+  run: (request: Request) => Stream.Stream<A, E>
+): Stream.Stream<A, E | InvalidInput> =>
+  Stream.unwrap(Effect.withFiberRuntime((fiber) => Effect.map(check(tenantOf(fiber)), run)))
+
+const forStream = <A, E>(
+  stream: string,
+  run: (tenant: string) => Effect.Effect<A, E>
+): Effect.Effect<A, E | InvalidInput> =>
+  Effect.withFiberRuntime((fiber) =>
+    Effect.flatMap(StreamId.parse(stream), () => run(tenantOf(fiber)))
+  )
+
+const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInput> =>
+  Effect.fail(new InvalidInput({ faults: [new Fault({ path, problem })] }))
+
+const traceparentOf = (fiber: Fiber.RuntimeFiber<any, any>): string | undefined => {
+  const span = fiber.currentContext.unsafeMap.get(Tracer.ParentSpan.key) as Tracer.AnySpan | undefined
+  return span === undefined || !/^[0-9a-f]{32}$/.test(span.traceId) || !/^[0-9a-f]{16}$/.test(span.spanId)
+    ? undefined
+    : `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`
+}
+
+const answerOf = (request: Driver.AppendRequest, result: Driver.AppendResult) => {
+  const events: Array<AppendedEvent> = []
+  for (const group of request.groups) {
+    for (const event of group.events) {
+      const { position, version } = result.events[events.length]!
+      events.push({
+        id: event.id,
+        stream: group.stream as StreamId.StreamId,
+        version: version as StreamVersion,
+        position: position as Position
+      })
+    }
+  }
+  return {
+    repeated: result.repeated,
+    position: events[events.length - 1]!.position,
+    recordedAt: DateTime.unsafeMake(result.recordedAt),
+    events
+  }
+}
+
+const stateOf = (status: Driver.StreamStatus): StreamState =>
+  status.state === "missing"
+    ? { _tag: "missing" }
+    : status.state === "tombstoned"
+    ? { _tag: "tombstoned", version: status.version as StreamVersion }
+    : {
+      _tag: "live",
+      version: status.version as StreamVersion,
+      firstVersion: status.firstVersion as StreamVersion
+    }
+
+/** How many rows the next page asks for: more while rows are small, fewer while they are large, so that memory is bounded. */
+const pageSize = () => {
+  const size = {
+    current: 128,
+    after: (rows: ReadonlyArray<Driver.Row>): void => {
+      if (rows.length === 0) return
+      let length = 0
+      for (const row of rows) length += row.payload.length
+      const fitting = Math.floor(pageBytes / (length / rows.length + 1))
+      size.current = Math.max(1, Math.min(size.current * 2, fitting, 1024))
+    }
+  }
+  return size
+}
+
+/** About how many bytes of payload a page holds. */
+const pageBytes = 4_194_304
+

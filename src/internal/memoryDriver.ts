@@ -1,0 +1,327 @@
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
+import * as Position from "../event/Position.ts"
+import {
+  ConditionFailed,
+  type DuplicateEvent,
+  StreamNotFound,
+  StreamTombstoned,
+  VersionConflict
+} from "../store/AppendError.ts"
+import type * as Driver from "../store/Driver.ts"
+import * as Query from "../store/Query.ts"
+import { StoreError } from "../store/StoreError.ts"
+import * as Changes from "./changes.ts"
+import * as Idempotency from "./idempotency.ts"
+
+/** A row with what only the driver needs. */
+interface Entry extends Driver.Row {
+  readonly tenant: string
+  readonly category: string | null
+  readonly correlationId: string
+  readonly tagSet: ReadonlyArray<string>
+  readonly content: string
+  readonly owner: StreamLog
+}
+
+interface StreamLog {
+  /** Version 1 stands at 0. */
+  readonly entries: Array<Entry>
+  firstVersion: number
+  tombstoned: boolean
+}
+
+/** Lists of entries, in order of position, by a key of a tenant. */
+class Index {
+  readonly lists = new Map<string, Array<Entry>>()
+  add(tenant: string, name: string, entry: Entry): void {
+    const key = keyOf(tenant, name)
+    const list = this.lists.get(key)
+    if (list === undefined) this.lists.set(key, [entry])
+    else list.push(entry)
+  }
+  get(tenant: string, name: string): ReadonlyArray<Entry> {
+    return this.lists.get(keyOf(tenant, name)) ?? none
+  }
+  removeLast(tenant: string, name: string): void {
+    this.lists.get(keyOf(tenant, name))!.pop()
+  }
+}
+
+const none: ReadonlyArray<Entry> = []
+
+/** No name holds NUL. */
+const keyOf = (tenant: string, name: string): string => tenant === "" ? name : `${tenant}\u0000${name}`
+
+export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen(function*() {
+  const changes = yield* Changes.make()
+  /** Position 1 stands at 0. */
+  const log: Array<Entry> = []
+  const streams = new Map<string, StreamLog>()
+  const ids = new Map<string, Entry>()
+  const byCategory = new Index()
+  const byType = new Index()
+  const byTag = new Index()
+  const byCorrelation = new Index()
+  let recordedAt = 0
+  /** How far readers see: a hook may still undo what lies beyond. */
+  let head = 0
+  /** Held while hooks run. */
+  const lock = Effect.unsafeMakeSemaphore(1)
+  let hooksRunning = false
+
+  const add = (entry: Entry): void => {
+    log.push(entry)
+    entry.owner.entries.push(entry)
+    ids.set(keyOf(entry.tenant, entry.id), entry)
+    if (entry.category !== null) byCategory.add(entry.tenant, entry.category, entry)
+    byType.add(entry.tenant, entry.type, entry)
+    byCorrelation.add(entry.tenant, entry.correlationId, entry)
+    for (const tag of entry.tagSet) byTag.add(entry.tenant, tag, entry)
+  }
+
+  const removeLast = (): void => {
+    const entry = log.pop()!
+    entry.owner.entries.pop()
+    if (entry.owner.entries.length === 0) streams.delete(keyOf(entry.tenant, entry.stream))
+    ids.delete(keyOf(entry.tenant, entry.id))
+    if (entry.category !== null) byCategory.removeLast(entry.tenant, entry.category)
+    byType.removeLast(entry.tenant, entry.type)
+    byCorrelation.removeLast(entry.tenant, entry.correlationId)
+    for (const tag of entry.tagSet) byTag.removeLast(entry.tenant, tag)
+  }
+
+  const isVisible = (entry: Entry): boolean =>
+    entry.position <= head && !entry.owner.tombstoned && entry.version >= entry.owner.firstVersion
+
+  /** The first visible match after a position. */
+  const firstMatch = (tenant: string, query: Query.Query, after: number): number | undefined => {
+    let first: number | undefined
+    for (const list of candidates(tenant, query)) {
+      for (let index = upperBound(list, after); index < list.length; index++) {
+        const entry = list[index]!
+        if (first !== undefined && entry.position >= first) break
+        if (entry.tenant === tenant && isVisible(entry) && Query.matches(query, { type: entry.type, tags: entry.tagSet })) {
+          first = entry.position
+          break
+        }
+      }
+    }
+    return first
+  }
+
+  /** Lists that together hold every match of a query. */
+  const candidates = (tenant: string, query: Query.Query): ReadonlyArray<ReadonlyArray<Entry>> =>
+    query._tag === "All" ? [log] : query.items.flatMap((item) =>
+      item.tags !== undefined && item.tags.length > 0
+        ? [shortest(item.tags.map((tag) => byTag.get(tenant, tag)))]
+        : item.types!.map((type) => byType.get(tenant, type))
+    )
+
+  const refuse = (
+    request: Driver.AppendRequest
+  ): Driver.AppendResult | DuplicateEvent | VersionConflict | StreamTombstoned | ConditionFailed | undefined => {
+    const judged = Idempotency.judge(request.groups, (id) => ids.get(keyOf(request.tenant, id)))
+    if (judged !== undefined) return judged
+    for (const { expected, stream } of request.groups) {
+      const found = streams.get(keyOf(request.tenant, stream))
+      if (found?.tombstoned === true) return new StreamTombstoned({ stream })
+      const actual = found?.entries.length ?? 0
+      if (!Position.meets(expected, actual)) return new VersionConflict({ stream, expected, actual })
+    }
+    if (request.failIf !== undefined) {
+      const position = firstMatch(request.tenant, request.failIf.query, request.failIf.after)
+      if (position !== undefined) return new ConditionFailed({ query: request.failIf.query, position })
+    }
+    return undefined
+  }
+
+  const write = (request: Driver.AppendRequest): Driver.AppendResult => {
+    recordedAt = Math.max(recordedAt, request.now)
+    const events: Array<{ readonly version: number; readonly position: number }> = []
+    for (const group of request.groups) {
+      if (group.events.length === 0) continue
+      const key = keyOf(request.tenant, group.stream)
+      let owner = streams.get(key)
+      if (owner === undefined) streams.set(key, owner = { entries: [], firstVersion: 1, tombstoned: false })
+      for (const row of group.events) {
+        const version = owner.entries.length + 1
+        const position = log.length + 1
+        add({
+          id: row.id,
+          stream: group.stream,
+          version,
+          position,
+          type: row.type,
+          schemaVersion: row.schemaVersion,
+          format: row.format,
+          payload: row.payload,
+          metadata: row.metadata,
+          source: row.source,
+          tags: row.tags.length === 0 ? null : JSON.stringify(row.tags),
+          occurredAt: row.occurredAt,
+          recordedAt,
+          tenant: request.tenant,
+          category: group.category,
+          correlationId: row.correlationId,
+          tagSet: row.tags,
+          content: row.content,
+          owner
+        })
+        events.push({ version, position })
+      }
+    }
+    return { repeated: false, recordedAt, events }
+  }
+
+  const publish = (): void => {
+    head = log.length
+    changes.advance(head)
+  }
+
+  const appendNow = (request: Driver.AppendRequest): Effect.Effect<Driver.AppendResult, Driver.Refusal> => {
+    const refused = refuse(request)
+    if (refused !== undefined) return "_tag" in refused ? Effect.fail(refused) : Effect.succeed(refused)
+    const result = write(request)
+    publish()
+    return Effect.succeed(result)
+  }
+
+  const appendWith = (request: Driver.AppendRequest, hook: Driver.Hook) =>
+    lock.withPermits(1)(Effect.uninterruptibleMask((restore) =>
+      Effect.suspend((): Effect.Effect<Driver.AppendResult, Driver.Refusal> => {
+        const refused = refuse(request)
+        if (refused !== undefined) return "_tag" in refused ? Effect.fail(refused) : Effect.succeed(refused)
+        hooksRunning = true
+        const result = write(request)
+        return restore(hook(log.slice(head))).pipe(
+          Effect.onExit((exit) =>
+            Effect.sync(() => {
+              hooksRunning = false
+              if (Exit.isFailure(exit)) while (log.length > head) removeLast()
+              else publish()
+            })
+          ),
+          Effect.mapBoth({
+            onSuccess: () => result,
+            onFailure: (cause) => new StoreError({ reason: "hook", operation: "EventStore.append", cause })
+          })
+        )
+      })
+    ))
+
+  /** What a read looks through: the shortest list that holds all it asks for. */
+  const source = (page: Driver.LogPage): ReadonlyArray<Entry> => {
+    const { tenant } = page
+    if (tenant === undefined) return log
+    const lists: Array<ReadonlyArray<Entry>> = [log]
+    if (page.stream !== undefined) lists.push(streams.get(keyOf(tenant, page.stream))?.entries ?? none)
+    if (page.category !== undefined) lists.push(byCategory.get(tenant, page.category))
+    if (page.correlationId !== undefined) lists.push(byCorrelation.get(tenant, page.correlationId))
+    if (page.types?.length === 1) lists.push(byType.get(tenant, page.types[0]!))
+    if (page.query !== undefined) {
+      const found = candidates(tenant, page.query)
+      if (found.length === 1) lists.push(found[0]!)
+    }
+    return shortest(lists)
+  }
+
+  const asksFor = (page: Driver.LogPage, entry: Entry): boolean =>
+    (page.tenant === undefined || entry.tenant === page.tenant) &&
+    (page.stream === undefined || entry.stream === page.stream) &&
+    (page.category === undefined || entry.category === page.category) &&
+    (page.correlationId === undefined || entry.correlationId === page.correlationId) &&
+    (page.types === undefined || page.types.includes(entry.type)) &&
+    (page.query === undefined || Query.matches(page.query, { type: entry.type, tags: entry.tagSet })) &&
+    (page.time === undefined || (entry[page.time.of] >= page.time.since && entry[page.time.of] < page.time.until)) &&
+    isVisible(entry)
+
+  const readLog = (page: Driver.LogPage): Driver.LogRows => {
+    const list = source(page)
+    const low = upperBound(list, page.after)
+    const high = upperBound(list, Math.min(page.to, head)) - 1
+    const rows: Array<Driver.Row> = []
+    for (let step = 0; step <= high - low && rows.length < page.limit; step++) {
+      const entry = list[page.backwards ? high - step : low + step]!
+      if (asksFor(page, entry)) rows.push(entry)
+    }
+    const full = rows.length === page.limit && rows.length > 0
+    return { rows, upTo: full ? rows[rows.length - 1]!.position : Math.min(page.to, head) }
+  }
+
+  const readStream = (page: Driver.StreamPage): ReadonlyArray<Driver.Row> => {
+    const found = streams.get(keyOf(page.tenant, page.stream))
+    if (found === undefined || found.tombstoned) return none
+    const low = Math.max(page.from, found.firstVersion)
+    let high = Math.min(page.to, found.entries.length)
+    while (high > 0 && found.entries[high - 1]!.position > head) high--
+    return page.backwards
+      ? found.entries.slice(Math.max(low, high - page.limit + 1) - 1, Math.max(high, low - 1)).reverse()
+      : found.entries.slice(low - 1, Math.max(low - 1, Math.min(high, low + page.limit - 1)))
+  }
+
+  const existing = (tenant: string, stream: string) =>
+    Effect.suspend((): Effect.Effect<StreamLog, StreamNotFound | StreamTombstoned> => {
+      const found = streams.get(keyOf(tenant, stream))
+      return found === undefined
+        ? Effect.fail(new StreamNotFound({ stream }))
+        : found.tombstoned
+        ? Effect.fail(new StreamTombstoned({ stream }))
+        : Effect.succeed(found)
+    })
+
+  return {
+    name: "memory",
+    capabilities: [],
+    limits: { events: 1_000_000, streams: 100_000, payload: 67_108_864 },
+    append: (request, hook) =>
+      hook !== undefined
+        ? appendWith(request, hook)
+        : Effect.suspend(() =>
+          hooksRunning ? lock.withPermits(1)(Effect.suspend(() => appendNow(request))) : appendNow(request)
+        ),
+    readStream: (page) => Effect.sync(() => readStream(page)),
+    readLog: (page) => Effect.sync(() => readLog(page)),
+    head: Effect.sync(() => head),
+    streamStatus: (tenant, stream) =>
+      Effect.sync(() => {
+        const found = streams.get(keyOf(tenant, stream))
+        return found === undefined ? { state: "missing", version: 0, firstVersion: 1 } : {
+          state: found.tombstoned ? "tombstoned" : "live",
+          version: found.entries.length,
+          firstVersion: found.firstVersion
+        }
+      }),
+    truncate: ({ before, stream, tenant }) =>
+      Effect.map(lock.withPermits(1)(existing(tenant, stream)), (found) => {
+        if (before > found.entries.length + 1) return { state: "beyond", version: found.entries.length }
+        found.firstVersion = Math.max(found.firstVersion, before)
+        return { state: "done" }
+      }),
+    tombstone: ({ expected, stream, tenant }) =>
+      Effect.flatMap(lock.withPermits(1)(existing(tenant, stream)), (found) => {
+        const actual = found.entries.length
+        if (!Position.meets(expected, actual)) return Effect.fail(new VersionConflict({ stream, expected, actual }))
+        found.tombstoned = true
+        return Effect.void
+      }),
+    awaitBeyond: changes.awaitBeyond,
+    withTransaction: undefined as never
+  }
+})
+
+/** The index of the first entry beyond a position. */
+const upperBound = (list: ReadonlyArray<Entry>, position: number): number => {
+  let low = 0
+  let high = list.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (list[middle]!.position <= position) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+const shortest = (lists: ReadonlyArray<ReadonlyArray<Entry>>): ReadonlyArray<Entry> =>
+  lists.reduce((best, list) => list.length < best.length ? list : best)
