@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as Correlation from "../event/Correlation.ts"
 import type { Raw } from "../event/Envelope.ts"
-import { EventIds } from "../event/EventId.ts"
+import * as EventId from "../event/EventId.ts"
 import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import { PayloadFormat } from "../event/PayloadFormat.ts"
 import { expectedProblem, type Position, type StreamVersion } from "../event/Position.ts"
@@ -29,7 +29,7 @@ export const makeEncoded = <C extends Driver.Capability = never>(
   Effect.gen(function*() {
     const formats = yield* PayloadFormat
     const transform = yield* PayloadTransform
-    const nextId = yield* EventIds
+    const nextId = yield* EventId.EventIds
     const formatName = Rows.formatName(formats, transform)
     const toRaws = Rows.reader(formats, transform)
     const toChunk = (rows: ReadonlyArray<Driver.Row>) => Effect.map(toRaws(rows), Chunk.unsafeFromArray)
@@ -132,6 +132,13 @@ export const makeEncoded = <C extends Driver.Capability = never>(
       read,
       readAll,
       subscribe,
+      find: (id) =>
+        Effect.withFiberRuntime((fiber) => {
+          const problem = EventId.problem(id)
+          if (problem !== undefined) return refuse("id", problem)
+          return Effect.map(driver.find(tenantOf(fiber), id), (found) =>
+            found === undefined ? Option.none() : Option.some({ id, ...found } as AppendedEvent))
+        }),
       streamState: (stream) => forStream(stream, (tenant) => Effect.map(driver.streamStatus(tenant, stream), stateOf)),
       head: driver.head as Effect.Effect<Position, never>,
       truncate: (stream, { before }) =>

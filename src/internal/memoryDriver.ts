@@ -293,6 +293,13 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
           firstVersion: found.firstVersion
         }
       }),
+    find: (tenant, id) =>
+      Effect.sync(() => {
+        const entry = ids.get(keyOf(tenant, id))
+        return entry === undefined
+          ? undefined
+          : { stream: entry.stream, version: entry.version, position: entry.position }
+      }),
     truncate: ({ before, stream, tenant }) =>
       Effect.map(lock.withPermits(1)(existing(tenant, stream)), (found) => {
         if (before > found.entries.length + 1) return { state: "beyond", version: found.entries.length }

@@ -211,6 +211,18 @@ export interface StreamStatus {
 }
 
 /**
+ * Where an event stands.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Found {
+  readonly stream: string
+  readonly version: number
+  readonly position: number
+}
+
+/**
  * The most that a driver takes in one append.
  *
  * @since 0.1.0
@@ -247,6 +259,8 @@ export interface Driver<C extends Capability = never> {
   /** The position up to which readers see the log. */
   readonly head: Effect.Effect<number, StoreError>
   readonly streamStatus: (tenant: string, stream: string) => Effect.Effect<StreamStatus, StoreError>
+  /** Where the event of an id stands, or stood before it was truncated: ids are remembered. */
+  readonly find: (tenant: string, id: string) => Effect.Effect<Found | undefined, StoreError>
   /** Makes every event below `before` unreadable, for ever. `before` is at most the last version plus one. */
   readonly truncate: (request: {
     readonly tenant: string

@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Metadata, Raw } from "../event/Envelope.ts"
@@ -240,6 +241,8 @@ export interface Operations {
   readonly readAll: (options?: ReadAllOptions) => Stream.Stream<Raw, ReadError>
   /** Catches up, then follows, without a hole or a repeat between the two. Each consumer is slowed by itself alone. */
   readonly subscribe: (options?: SubscribeOptions) => Stream.Stream<Raw, ReadError>
+  /** Where the event of an id stands in the fiber's tenant, also when it was truncated since. */
+  readonly find: (id: string) => Effect.Effect<Option.Option<AppendedEvent>, ReadError>
   readonly streamState: (stream: string) => Effect.Effect<StreamState, ReadError>
   /** The position of the last event that readers see; 0 for an empty log. */
   readonly head: Effect.Effect<Position, StoreError>
