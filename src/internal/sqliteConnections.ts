@@ -1,5 +1,6 @@
 import Database from "better-sqlite3"
 import type { RowMode } from "../store/SqliteClient.ts"
+import { classify } from "./sqliteErrors.ts"
 
 /** How a file is opened; every value has been checked. */
 export interface OpenOptions {
@@ -59,6 +60,16 @@ const statementCache = (connection: Database.Database) => {
   }
 }
 
+/** Takes the write lock once. That another process has it just now is no reason not to open. */
+const probe = (writer: Database.Database): void => {
+  try {
+    writer.exec("BEGIN IMMEDIATE")
+    writer.exec("ROLLBACK")
+  } catch (error) {
+    if (classify(error) !== "busy") throw error
+  }
+}
+
 const configure = (writer: Database.Database, options: OpenOptions, memory: boolean): void => {
   if (!options.readonly && !memory) {
     const mode = writer.pragma("journal_mode = WAL", { simple: true })
@@ -67,12 +78,8 @@ const configure = (writer: Database.Database, options: OpenOptions, memory: bool
   writer.pragma(`synchronous = ${options.synchronous.toUpperCase()}`)
   writer.pragma("foreign_keys = ON")
   // SQLite falls back to reading where it may not write; that shows here, and not at the first append.
-  if (!options.readonly) {
-    writer.exec("BEGIN IMMEDIATE")
-    writer.exec("ROLLBACK")
-  } else {
-    writer.pragma("schema_version")
-  }
+  if (options.readonly) writer.pragma("schema_version")
+  else probe(writer)
 }
 
 /** Opens the connections or throws, leaving nothing open. */
