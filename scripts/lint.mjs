@@ -14,7 +14,17 @@ const folders = ["src", "test", "bench", "examples", "scripts"].filter((name) =>
 
 const checks = {
   format: { what: "formatting (npm run format mends it)", run: [bin("dprint"), "check"] },
-  oxlint: { what: "oxlint", run: [bin("oxlint"), "--deny-warnings", ...folders, "vitest.config.ts"] },
+  oxlint: {
+    what: "oxlint",
+    run: [
+      bin("oxlint"),
+      "--deny-warnings",
+      ...folders,
+      "vitest.config.ts",
+      "vitest.soak.config.ts",
+      "vitest.pure.config.ts"
+    ]
+  },
   boundaries: {
     what: "wing boundaries and import cycles",
     run: [bin("depcruise"), "--config", ".dependency-cruiser.cjs", "--output-type", "err-long", ...folders]
