@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import type * as Either from "effect/Either"
+import * as Either from "effect/Either"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -78,6 +78,14 @@ export const makeEncoded = <C extends Driver.Capability = never>(
         })
       })
 
+    const readPage: Operations["readPage"] = (stream, options) =>
+      Effect.withFiberRuntime((fiber) => {
+        const page = ReadRequest.stream(stream, options, tenantOf(fiber))
+        if (Either.isLeft(page)) return Effect.fail(page.left)
+        return Effect.flatMap(driver.readStream({ ...page.right, limit: foldPage }), (rows) =>
+          Effect.map(toRaws(rows), (events) => ({ events, more: events.length === foldPage })))
+      })
+
     const readAll: Operations["readAll"] = (options) =>
       checkedStream((tenant) => ReadRequest.log(options, tenant), (request) => {
         const size = pageSize()
@@ -130,6 +138,7 @@ export const makeEncoded = <C extends Driver.Capability = never>(
       capabilities: new Set(driver.capabilities),
       append,
       read,
+      readPage,
       readAll,
       subscribe,
       find: (id) =>
@@ -249,6 +258,9 @@ const pageSize = () => {
   }
   return size
 }
+
+/** How many events a page of `readPage` holds. */
+const foldPage = 256
 
 /** About how many bytes of payload a page holds. */
 const pageBytes = 4_194_304

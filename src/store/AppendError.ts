@@ -121,7 +121,9 @@ export class TooLarge extends Schema.TaggedError<TooLarge>("effect-skald/store/T
   actual: Schema.Number
 }) {
   override get message(): string {
-    return `${this.actual} ${this.what === "payload" ? "bytes of a payload" : this.what} in one append, at most ${this.limit}`
+    return `${this.actual} ${
+      this.what === "payload" ? "bytes of a payload" : this.what
+    } in one append, at most ${this.limit}`
   }
 }
 

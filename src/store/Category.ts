@@ -80,6 +80,18 @@ export interface SubscribeOptions<E extends Event.Any> extends Omit<EventStore.S
 }
 
 /**
+ * A page of a stream, decoded.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Page<out A> {
+  readonly events: ReadonlyArray<Envelope.Recorded<A>>
+  /** Whether events may follow. */
+  readonly more: boolean
+}
+
+/**
  * The streams of one kind of thing. `Id` names one of them, `E` is what is appended to them and `A` what is read: the same,
  * and `EventCodec.Unknown` where unknown types are kept.
  *
@@ -112,6 +124,11 @@ export interface Category<Id, Es extends ReadonlyArray<Event.Any>, A = Es[number
     id: Id,
     options?: ReadOptions
   ) => Stream.Stream<Envelope.Recorded<A>, ReadError, EventStore.EventStore>
+  /** One page of a stream, forwards; see `EventStore.readPage`. Fails where one of its events cannot be read. */
+  readonly readPage: (id: Id, options?: {
+    readonly from?: number | undefined
+    readonly to?: number | undefined
+  }) => Effect.Effect<Page<A>, ReadError, EventStore.EventStore>
   /** The events of all its streams, in the order of the log. */
   readonly readAll: <const T extends Es[number] = Es[number]>(
     options?: ReadAllOptions<T>
@@ -218,6 +235,13 @@ export const make: {
             )
           return decoded(codec, raws)
         }))),
+    readPage: (of, pageOptions) =>
+      Effect.flatMap(EventStore.EventStore, (store) =>
+        Effect.flatMap(stream(of), (streamId) =>
+          Effect.flatMap(store.readPage(streamId, pageOptions), ({ events, more }) => {
+            const read = codec.decodeAll(events)
+            return read.error === undefined ? Effect.succeed({ events: read.events, more }) : Effect.fail(read.error)
+          }))),
     readAll: (readOptions) =>
       Stream.unwrap(Effect.map(EventStore.EventStore, (store) =>
         decoded(codec, store.readAll({ ...readOptions, category: name, types: typesOf(readOptions?.types) })))),

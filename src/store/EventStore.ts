@@ -189,6 +189,18 @@ export type StreamState =
   | { readonly _tag: "tombstoned"; readonly version: StreamVersion }
 
 /**
+ * A page of a stream.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Page {
+  readonly events: ReadonlyArray<Raw>
+  /** Whether events may follow. */
+  readonly more: boolean
+}
+
+/**
  * Why a read failed.
  *
  * @since 0.1.0
@@ -237,6 +249,14 @@ export interface Operations {
   ) => Effect.Effect<Appended, AppendError>
   /** The events of one stream; nothing when it is missing, truncated or tombstoned. */
   readonly read: (stream: string, options?: ReadOptions) => Stream.Stream<Raw, ReadError>
+  /**
+   * One page of a stream, forwards: for folding a short stream, where setting up a `Stream` would cost more than the read.
+   * There is more where `more` says so; the next page begins after the last event.
+   */
+  readonly readPage: (stream: string, options?: {
+    readonly from?: number | undefined
+    readonly to?: number | undefined
+  }) => Effect.Effect<Page, ReadError>
   /** The events of the log, up to what was recorded when the reader gets there. */
   readonly readAll: (options?: ReadAllOptions) => Stream.Stream<Raw, ReadError>
   /** Catches up, then follows, without a hole or a repeat between the two. Each consumer is slowed by itself alone. */

@@ -136,7 +136,8 @@ export const matches = (
   query: Query,
   event: { readonly type: string; readonly tags: ReadonlyArray<string> }
 ): boolean =>
-  query._tag === "All" || query.items.some((item) =>
+  query._tag === "All" ||
+  query.items.some((item) =>
     (item.types === undefined || item.types.length === 0 || item.types.includes(event.type)) &&
     (item.tags === undefined || item.tags.every((tag) => event.tags.includes(tag)))
   )
