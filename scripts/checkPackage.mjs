@@ -116,60 +116,47 @@ if (ours.length > 0) {
 }
 console.log("ok   our declarations without skipLibCheck")
 
-// better-sqlite3 is an addon: the consumer gets the build that this checkout has, not another one.
-const native = "better-sqlite3"
-const sqlite = "dist/Sqlite.js"
-if (names.includes(sqlite)) {
-  for (const name of [native, "bindings", "file-uri-to-path"]) {
-    const from = path.join(root, "node_modules", name)
-    const to = path.join(project, "node_modules", name)
-    if (fs.existsSync(from) && !fs.existsSync(to)) fs.cpSync(from, to, { recursive: true })
-  }
-  run(
-    "load effect-skald/Sqlite",
-    process.execPath,
-    [
-      "--input-type=module",
-      "-e",
-      "import(\"effect-skald/Sqlite\").then((m) => { if (!(\"layer\" in m)) process.exit(1) })"
-    ],
-    project
-  )
-}
+const specifierOf = (name) =>
+  name === "dist/index.js" ? "effect-skald" : name.replace("dist/", "effect-skald/").replace(".js", "")
 const internal = names.find((name) => /^dist\/internal\/[^/]+\.js$/.test(name))
 if (internal !== undefined) {
-  const specifier = internal.replace("dist/", "effect-skald/").replace(".js", "")
   const closed = run(
     "internal modules are closed",
     process.execPath,
     [
       "--input-type=module",
       "-e",
-      `import("${specifier}").then(() => process.exit(1), (e) => console.log(e.code))`
+      `import("${specifierOf(internal)}").then(() => process.exit(1), (e) => console.log(e.code))`
     ],
     project
   )
   if (closed.trim() !== "ERR_PACKAGE_PATH_NOT_EXPORTED") {
-    console.log(`FAIL ${specifier} gave ${closed.trim()}`)
+    console.log(`FAIL ${specifierOf(internal)} gave ${closed.trim()}`)
     process.exit(1)
   }
 }
-const loaded = run(
-  "every public module loads",
-  process.execPath,
-  [
-    "--input-type=module",
-    "-e",
-    `for (const name of ${
-      JSON.stringify(
-        names
-          .filter((name) => /^dist\/.*\.js$/.test(name) && !/^dist\/(internal|testing)\//.test(name))
-          .map((
-            name
-          ) => (name === "dist/index.js" ? "effect-skald" : name.replace("dist/", "effect-skald/").replace(".js", "")))
-      )
-    }) { await import(name); console.log(name) }`
-  ],
-  project
-)
-console.log(`package checked: ${names.length} files, ${loaded.trim().split("\n").length} public modules`)
+/** Imports each module by the name that users write, in one process. */
+const load = (what, modules) =>
+  run(
+    what,
+    process.execPath,
+    [
+      "--input-type=module",
+      "-e",
+      `for (const name of ${JSON.stringify(modules)}) { await import(name); console.log(name) }`
+    ],
+    project
+  )
+const modules = names.filter((name) => /^dist\/.*\.js$/.test(name) && !/^dist\/(internal|testing)\//.test(name))
+const isNative = (name) => /\/Sqlite[A-Za-z0-9]*\.js$/.test(name)
+
+// Nobody who does not use SQLite needs the addon, which is not installed yet.
+load("load every module but SQLite's, without the addon", modules.filter((name) => !isNative(name)).map(specifierOf))
+if (modules.some(isNative)) {
+  // The consumer gets the build of better-sqlite3 that this checkout has, rather than compile another one.
+  for (const name of ["better-sqlite3", "bindings", "file-uri-to-path"]) {
+    fs.cpSync(path.join(root, "node_modules", name), path.join(project, "node_modules", name), { recursive: true })
+  }
+  load("load SQLite's modules", modules.filter(isNative).map(specifierOf))
+}
+console.log(`package checked: ${names.length} files, ${modules.length} public modules`)
