@@ -1,0 +1,40 @@
+/**
+ * Every service in memory, for tests and for trying things out. Nothing survives the process.
+ *
+ * @since 0.1.0
+ */
+import * as Layer from "effect/Layer"
+import * as CheckpointStore from "./store/CheckpointStore.ts"
+import * as EventStore from "./store/EventStore.ts"
+import * as Lease from "./store/Lease.ts"
+import * as SnapshotStore from "./store/SnapshotStore.ts"
+
+/**
+ * What an embedded layer gives an application.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Services = EventStore.EventStore | SnapshotStore.SnapshotStore | CheckpointStore.CheckpointStore | Lease.Lease
+
+/**
+ * Every service, over one state in memory.
+ *
+ * @example
+ * ```ts
+ * import * as Memory from "effect-skald/Memory"
+ * import { EventStore } from "effect-skald/store/EventStore"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.flatMap(EventStore, (store) => store.head).pipe(Effect.provide(Memory.layer))
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<Services> = Layer.mergeAll(
+  EventStore.layerMemory,
+  SnapshotStore.layerMemory,
+  CheckpointStore.layerMemory,
+  Lease.layerMemory
+)

@@ -1,0 +1,372 @@
+/**
+ * Projections: what the events add up to. A projection is a fold of the log, kept up to date: catch up, then follow.
+ *
+ * @since 0.1.0
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type { Pipeable } from "effect/Pipeable"
+import type * as Schedule from "effect/Schedule"
+import type * as Schema from "effect/Schema"
+import * as Correlation from "../event/Correlation.ts"
+import type { Raw, Recorded } from "../event/Envelope.ts"
+import * as Event from "../event/Event.ts"
+import * as EventCodec from "../event/EventCodec.ts"
+import * as Machine from "../event/Machine.ts"
+import type { Position } from "../event/Position.ts"
+import * as Internal from "../internal/projection.ts"
+import type { LogMoment } from "../store/AsOf.ts"
+import type { ReadError } from "../store/Category.ts"
+import type { CheckpointConflict, CheckpointStore } from "../store/CheckpointStore.ts"
+import type { EventStore } from "../store/EventStore.ts"
+import type { SnapshotStore } from "../store/SnapshotStore.ts"
+import type { StoreError } from "../store/StoreError.ts"
+import type { ProjectionStopped } from "./ProjectionStopped.ts"
+
+/**
+ * Which events a projection is of.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Source<out E> {
+  readonly name: string
+  /** Changed when the projection means something else: what an older version kept is then not used. */
+  readonly version: number
+  /** The tags it asks the store for; `undefined` for every event. */
+  readonly types: ReadonlyArray<string> | undefined
+  readonly category: string | undefined
+  /** Every tenant's events, or those of the fiber's tenant. */
+  readonly allTenants: boolean
+  readonly decodeAll: (raws: ReadonlyArray<Raw>) => EventCodec.Decoded<E>
+}
+
+/**
+ * A projection into a value: pure, kept whole as one Schema'd value together with the position it has come to.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Projection<out Name extends string, in out S, in out E> extends Source<E>, Pipeable {
+  readonly _tag: "State"
+  readonly name: Name
+  readonly state: Schema.Schema<S, any>
+  readonly initial: S
+  /** The state after an event. It must not change what it is given. */
+  readonly apply: (state: S, event: E, recorded: Recorded<E>) => S
+}
+
+/**
+ * A projection into something of the user's, SQL tables above all: an effect for each chunk of events, committed together
+ * with the checkpoint where the store has transactions.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Handler<out Name extends string, in out E, out Err = never, out R = never> extends Source<E>, Pipeable {
+  readonly _tag: "Handler"
+  readonly name: Name
+  readonly handle: (events: ReadonlyArray<Recorded<E>>) => Effect.Effect<void, Err, R>
+}
+
+/**
+ * Any projection.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Any = Projection<string, any, any> | Handler<string, any, any, any>
+
+/**
+ * Which events, and under what name and version.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SourceOptions<Es extends ReadonlyArray<Event.Any>> {
+  /** 1 when not given. */
+  readonly version?: number | undefined
+  readonly events: Event.UniqueTags<Es>
+  readonly category?: string | undefined
+  readonly allTenants?: boolean | undefined
+}
+
+/**
+ * Which events, whatever their type, and under what name and version.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RawOptions {
+  /** 1 when not given. */
+  readonly version?: number | undefined
+  readonly category?: string | undefined
+  readonly allTenants?: boolean | undefined
+}
+
+/**
+ * A projection into a value.
+ *
+ * A name that cannot be used, a bad version and two event types with one tag throw `InvalidInput` when built; a state whose
+ * Schema has no JSON Schema, which its fingerprint is made of, throws `NoJsonSchema`.
+ *
+ * @example
+ * ```ts
+ * import * as Projection from "effect-skald/cqrs/Projection"
+ * import * as Event from "effect-skald/event/Event"
+ * import { Schema } from "effect"
+ *
+ * const OrderPlaced = Event.make("OrderPlaced", { total: Schema.Number })
+ * const OrderCancelled = Event.make("OrderCancelled", { total: Schema.Number })
+ *
+ * const Revenue = Projection.make("revenue", {
+ *   version: 2,
+ *   state: Schema.Number,
+ *   events: [OrderPlaced, OrderCancelled],
+ *   initial: 0,
+ *   apply: (sum, event) => event._tag === "OrderPlaced" ? sum + event.total : sum - event.total
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <const Name extends string, S, SI, const Es extends ReadonlyArray<Event.Any>>(
+  name: Name,
+  options: SourceOptions<Es> & {
+    readonly state: Schema.Schema<S, SI>
+    readonly initial: NoInfer<S>
+    readonly apply: (state: S, event: Es[number]["Type"], recorded: Recorded<Es[number]["Type"]>) => NoInfer<S>
+  }
+): Projection<Name, S, Es[number]["Type"]> =>
+  Internal.stateful(
+    { name, ...Internal.typed<Es[number]["Type"]>(EventCodec.make(Event.group(options.events))), ...sourceOf(options) },
+    options
+  )
+
+/**
+ * A projection of events of every type into a value: it is given them raw, their payloads undecoded.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeRaw = <const Name extends string, S, SI>(
+  name: Name,
+  options: RawOptions & {
+    readonly state: Schema.Schema<S, SI>
+    readonly initial: NoInfer<S>
+    readonly apply: (state: S, payload: unknown, recorded: Raw) => NoInfer<S>
+  }
+): Projection<Name, S, unknown> => Internal.stateful({ name, ...Internal.raw, ...sourceOf(options) }, options)
+
+/**
+ * A projection into something of the user's. `handle` gets the events chunk by chunk, in order; over SQLite its statements
+ * and the checkpoint are one transaction, so that each event counts exactly once whatever is killed when. In memory, the
+ * checkpoint follows the effect: a crash loses both.
+ *
+ * @example
+ * ```ts
+ * import * as Projection from "effect-skald/cqrs/Projection"
+ * import * as Event from "effect-skald/event/Event"
+ * import { SqlClient } from "@effect/sql"
+ * import { Effect, Schema } from "effect"
+ *
+ * const OrderPlaced = Event.make("OrderPlaced", { total: Schema.Number })
+ *
+ * const Totals = Projection.handler("totals", {
+ *   events: [OrderPlaced],
+ *   handle: Projection.each((event, recorded) =>
+ *     Effect.flatMap(SqlClient.SqlClient, (sql) =>
+ *       sql`INSERT INTO totals (stream, total) VALUES (${recorded.stream}, ${event.total})`)
+ *   )
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const handler = <const Name extends string, const Es extends ReadonlyArray<Event.Any>, Err, R>(
+  name: Name,
+  options: SourceOptions<Es> & {
+    readonly handle: (events: ReadonlyArray<Recorded<Es[number]["Type"]>>) => Effect.Effect<void, Err, R>
+  }
+): Handler<Name, Es[number]["Type"], Err, R> =>
+  Internal.handling(
+    { name, ...Internal.typed<Es[number]["Type"]>(EventCodec.make(Event.group(options.events))), ...sourceOf(options) },
+    options.handle
+  )
+
+/**
+ * The `handle` of a {@link handler} from a function of one event, run one after the other. What it records or publishes is
+ * caused by the event.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const each = <E, X, Err, R>(
+  f: (event: E, recorded: Recorded<E>) => Effect.Effect<X, Err, R>
+) =>
+(events: ReadonlyArray<Recorded<E>>): Effect.Effect<void, Err, R> =>
+  Effect.forEach(events, (recorded) => Correlation.causedBy(f(recorded.payload, recorded), recorded), { discard: true })
+
+/**
+ * A projection as a machine: it folds recorded events and answers nothing.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toMachine = <Name extends string, S, E>(
+  self: Projection<Name, S, E>
+): Machine.Machine<S, Recorded<E>, never> =>
+  Machine.fold(self.initial, (state, recorded) => self.apply(state, recorded.payload, recorded))
+
+/**
+ * Stands in a Layer's type for a projection that runs.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface Running<in out Name extends string> {
+  readonly _: unique symbol
+  readonly name: Name
+}
+
+/**
+ * A projection that runs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Handle<out S> {
+  /** The state at the position that it has come to. */
+  readonly state: Effect.Effect<S>
+  /** The position that it has come to. */
+  readonly position: Effect.Effect<Position>
+  /** Waits until it has come to a position, that of an append for example; fails when it stopped before. */
+  readonly awaitPosition: (position: number) => Effect.Effect<void, ProjectionStopped>
+  /** Waits for it to stop. */
+  readonly stopped: Effect.Effect<never, ProjectionStopped>
+}
+
+/**
+ * The Tag of a projection that runs; {@link layerAsync} provides it.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const running: {
+  <Name extends string, S, E>(self: Projection<Name, S, E>): Context.Tag<Running<Name>, Handle<S>>
+  <Name extends string, E, Err, R>(self: Handler<Name, E, Err, R>): Context.Tag<Running<Name>, Handle<void>>
+} = Internal.running as never
+
+/**
+ * The state of a projection that runs.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const get = <Name extends string, S, E>(self: Projection<Name, S, E>): Effect.Effect<S, never, Running<Name>> =>
+  Effect.flatMap(running(self), (handle) => handle.state)
+
+/**
+ * Waits until a projection that runs has come to a position: for reading what one has just written.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const awaitPosition = <Name extends string>(
+  self: Any & { readonly name: Name },
+  position: number
+): Effect.Effect<void, ProjectionStopped, Running<Name>> =>
+  Effect.flatMap(Internal.running<Name>(self), (handle) => handle.awaitPosition(position))
+
+/**
+ * How a projection runs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RunOptions {
+  /** When a chunk that failed is tried again; never when not given. The projection stops when the Schedule ends. */
+  readonly retry?: Schedule.Schedule<unknown> | undefined
+  /**
+   * After how many events the state is kept, beside each time it has caught up; {@link defaultSaveEvery} when not given. What is
+   * not kept yet is projected again after a crash, to the same state.
+   */
+  readonly saveEvery?: number | undefined
+}
+
+/**
+ * After how many events the state of a projection is kept.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultSaveEvery: number = Internal.defaultSaveEvery
+
+/**
+ * Runs a projection in the background: catches up from where it was, then follows. The layer fails only where it cannot
+ * begin; when the projection stops later, that is logged, and known by its {@link Handle}.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerAsync: {
+  <Name extends string, S, E>(
+    self: Projection<Name, S, E>,
+    options?: RunOptions
+  ): Layer.Layer<Running<Name>, StoreError, EventStore | SnapshotStore>
+  <Name extends string, E, Err, R>(
+    self: Handler<Name, E, Err, R>,
+    options?: RunOptions
+  ): Layer.Layer<Running<Name>, StoreError, EventStore | CheckpointStore | R>
+} = Internal.layerAsync as never
+
+/**
+ * What a projection came to.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CaughtUp<out S> {
+  readonly state: S
+  readonly position: Position
+  /** How many events were projected now. */
+  readonly projected: number
+}
+
+/**
+ * Projects what was recorded since the last time, up to the head of the log as it is now, and ends. For programs that run
+ * and end; two at once are refused by the checkpoint.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const catchUp: {
+  <Name extends string, S, E>(
+    self: Projection<Name, S, E>,
+    options?: RunOptions
+  ): Effect.Effect<CaughtUp<S>, ReadError, EventStore | SnapshotStore>
+  <Name extends string, E, Err, R>(
+    self: Handler<Name, E, Err, R>,
+    options?: RunOptions
+  ): Effect.Effect<CaughtUp<void>, Err | ReadError | CheckpointConflict, EventStore | CheckpointStore | R>
+} = Internal.catchUp as never
+
+/**
+ * The state of a projection as of a moment, or now, folded on demand from the whole log; nothing is kept.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const live = <Name extends string, S, E>(
+  self: Projection<Name, S, E>,
+  asOf?: LogMoment
+): Effect.Effect<S, ReadError, EventStore> => Internal.live(self, asOf)
+
+const sourceOf = (options: RawOptions) => ({
+  version: options.version ?? 1,
+  category: options.category,
+  allTenants: options.allTenants ?? false
+})
