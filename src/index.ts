@@ -1,6 +1,245 @@
 /**
- * The core of Skald, re-exported as namespaces. Drivers are imported by subpath.
+ * The core of Skald, each module as a namespace. Drivers, composed layers and the testing kit are imported by their subpaths.
  *
  * @since 0.1.0
  */
+
+/**
+ * Recorded events as CloudEvents 1.0 in JSON, and back: one event (`application/cloudevents+json`) or a batch of them (`application/cloudevents-batch+json`).
+ *
+ * @since 0.1.0
+ * @category event
+ */
+export * as CloudEvents from "./event/CloudEvents.ts"
+
+/**
+ * What the fiber carries for the events it will record: which conversation they belong to, what caused them, who for.
+ *
+ * @since 0.1.0
+ * @category event
+ */
+export * as Correlation from "./event/Correlation.ts"
+
+/**
+ * An event with everything that is known about it beside its payload: before it is recorded, and after.
+ *
+ * @since 0.1.0
+ * @category event
+ */
+export * as Envelope from "./event/Envelope.ts"
+
+/**
+ * Event types: a Schema of a tagged struct, a schema version, and the upcasters that bring older versions up to it.
+ *
+ * @since 0.1.0
+ * @category event
+ */
 export * as Event from "./event/Event.ts"
+
+/**
+ * Between events and what is stored of them: encodes, decodes and upcasts the event types of a group.
+ *
+ * @since 0.1.0
+ * @category event
+ */
+export * as EventCodec from "./event/EventCodec.ts"
+
+/**
+ * Where the ids of events come from, when the appender gives none.
+ *
+ * @since 0.1.0
+ * @category event
+ */
+export * as EventId from "./event/EventId.ts"
+
+/**
+ * What is said of a value from outside that cannot be used: every fault at once, each with its path.
+ *
+ * @since 0.1.0
+ * @category event
+ */
+export * as InvalidInput from "./event/InvalidInput.ts"
+
+/**
+ * The pure algebra beneath the house: a machine is an initial state and a step `(state, input) → (state, outputs)`.
+ *
+ * @since 0.1.0
+ * @category event
+ */
+export * as Machine from "./event/Machine.ts"
+
+/**
+ * Machines that only rearrange wires: the isomorphisms up to which `tensor` and `either` are associative, have a unit, and are symmetric.
+ *
+ * @since 0.1.0
+ * @category event
+ */
+export * as MachineWiring from "./event/MachineWiring.ts"
+
+/**
+ * How an encoded payload becomes text or bytes.
+ *
+ * @since 0.1.0
+ * @category event
+ */
+export * as PayloadFormat from "./event/PayloadFormat.ts"
+
+/**
+ * Where an event stands: its version in its stream, its position in the whole log, and what an appender expects.
+ *
+ * @since 0.1.0
+ * @category event
+ */
+export * as Position from "./event/Position.ts"
+
+/**
+ * The name of a stream: `category-id`, the category being what stands before the first `-`.
+ *
+ * @since 0.1.0
+ * @category event
+ */
+export * as StreamId from "./event/StreamId.ts"
+
+/**
+ * Retry policies that have a name.
+ *
+ * @since 0.1.0
+ * @category resilience
+ */
+export * as RetryPolicy from "./resilience/RetryPolicy.ts"
+
+/**
+ * How an append is refused.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as AppendError from "./store/AppendError.ts"
+
+/**
+ * Moments in the past, for reads of how things stood then.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as AsOf from "./store/AsOf.ts"
+
+/**
+ * The typed view of the event store: the streams of one kind of thing, named `category-id`, and the events they hold.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as Category from "./store/Category.ts"
+
+/**
+ * How far something has come in the log, kept by name and moved by compare-and-set.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as CheckpointStore from "./store/CheckpointStore.ts"
+
+/**
+ * What a driver of the event store implements: rows in, rows out.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as Driver from "./store/Driver.ts"
+
+/**
+ * The event store: append with optimistic concurrency, read, subscribe.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as EventStore from "./store/EventStore.ts"
+
+/**
+ * Who owns a piece of work: one holder at a time, with a number that fences off whoever was one before.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as Lease from "./store/Lease.ts"
+
+/**
+ * What happens to serialized payloads between the codec and the driver: encryption, compression.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as PayloadTransform from "./store/PayloadTransform.ts"
+
+/**
+ * Which events: by type and tag.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as Query from "./store/Query.ts"
+
+/**
+ * When a snapshot is worth taking, and which snapshots fit the code that reads them.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as Snapshot from "./store/Snapshot.ts"
+
+/**
+ * Where snapshots are kept: the state after a version, so that a read begins there and not at the first event.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as SnapshotStore from "./store/SnapshotStore.ts"
+
+/**
+ * What can go wrong between a store and the thing it stores in.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as StoreError from "./store/StoreError.ts"
+
+/**
+ * Aggregates: a decider over the streams of a category.
+ *
+ * @since 0.1.0
+ * @category cqrs
+ */
+export * as Aggregate from "./cqrs/Aggregate.ts"
+
+/**
+ * Deciders: the pure heart of an aggregate.
+ *
+ * @since 0.1.0
+ * @category cqrs
+ */
+export * as Decider from "./cqrs/Decider.ts"
+
+/**
+ * Projections: what the events add up to.
+ *
+ * @since 0.1.0
+ * @category cqrs
+ */
+export * as Projection from "./cqrs/Projection.ts"
+
+/**
+ * Projections that most applications want: one for each type, one for each aggregate, one for each day, and statistics.
+ *
+ * @since 0.1.0
+ * @category cqrs
+ */
+export * as Projections from "./cqrs/Projections.ts"
+
+/**
+ * How a projection that runs in the background ends, if it does.
+ *
+ * @since 0.1.0
+ * @category cqrs
+ */
+export * as ProjectionStopped from "./cqrs/ProjectionStopped.ts"
