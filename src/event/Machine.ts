@@ -3,11 +3,11 @@
  *
  * A decider is a machine from commands to events, a projection one from events to a state, a process manager one from
  * events to commands, a pattern matcher one from events to matches. Machines compose in sequence (`compose`), side by
- * side (`tensor`), by choice (`either`), over many keys (`keyed`) and with feedback (`feedback`); `docs/algebra.md` says
- * which laws hold for which machines, and `effect-skald/testing/MachineLaws` checks them on yours.
+ * side (`tensor`), by choice (`either`), over many keys (`keyed`) and with feedback (`feedback`); `docs/algebra.md`
+ * says which laws hold for which machines, and `effect-skald/testing/MachineLaws` checks them on yours.
  *
- * Steps are synchronous and pure: they do not change their arguments, and answer the same for the same. That is what makes
- * replay, snapshots, chunks and rebuilds agree.
+ * Steps are synchronous and pure: they do not change their arguments, and answer the same for the same. That is what
+ * makes replay, snapshots, chunks and rebuilds agree.
  *
  * @since 0.1.0
  */
@@ -23,6 +23,7 @@ import type * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
 import * as internal from "../internal/machine.ts"
 import * as composing from "../internal/machineCompose.ts"
+import * as keying from "../internal/machineKeyed.ts"
 import * as streaming from "../internal/machineStream.ts"
 
 /**
@@ -34,19 +35,21 @@ import * as streaming from "../internal/machineStream.ts"
 export const TypeId: unique symbol = Symbol.for("effect-skald/event/Machine")
 
 /**
+ * The type of the mark of a machine.
+ *
  * @since 0.1.0
  * @category symbols
  */
 export type TypeId = typeof TypeId
 
-// --------------------------------------------------------------------------------------------------------------- models
+// -------------------------------------------------------------------------------------------------------------- models
 
 /**
  * An initial state `S` and a step from a state and an input `I` to a state and any number of outputs `O`.
  *
- * `E` is what a step may fail with. Only `feedback` and `absolve` bring a failure in and only `catchAll` takes it out; with
- * `E = never` a machine answers every input. An input that fails counts as never given: neither its outputs nor the
- * state it had reached are seen.
+ * `E` is what a step may fail with. Only `feedback` and `absolve` bring a failure in and only `catchAll` takes it out;
+ * with `E = never` a machine answers every input. An input that fails counts as never given: neither its outputs nor
+ * the state it had reached are seen.
  *
  * @since 0.1.0
  * @category models
@@ -85,7 +88,8 @@ export interface Stopped<S, O, E> {
 }
 
 /**
- * Feedback did not come to rest: after `maxTurns` tokens that came back because of one input, `pending` more were waiting.
+ * Feedback did not come to rest: after `maxTurns` tokens that came back because of one input, `pending` more were
+ * waiting.
  *
  * @since 0.1.0
  * @category errors
@@ -120,7 +124,7 @@ export const defaultMaxTurns = 1000
 export const isMachine = (value: unknown): value is Machine<unknown, never, unknown, unknown> =>
   hasProperty(value, TypeId)
 
-// --------------------------------------------------------------------------------------------------------- constructors
+// -------------------------------------------------------------------------------------------------------- constructors
 
 /**
  * Builds a machine from its initial state and its step.
@@ -251,13 +255,13 @@ export const scan = <S, I>(initial: S, reduce: (state: S, input: I) => S): Machi
     })
   )
 
-// ---------------------------------------------------------------------------------------------------------- combinators
+// --------------------------------------------------------------------------------------------------------- combinators
 
 /**
  * In sequence: every output of the first machine is an input of `that`, in order.
  *
- * The outputs for one input of the whole are those of `that` for all that the first answered. Chains of thousands are fine,
- * however they are nested: they neither open nor run on a deep call stack.
+ * The outputs for one input of the whole are those of `that` for all that the first answered. Chains of thousands are
+ * fine, however they are nested: they neither open nor run on a deep call stack.
  *
  * @example
  * ```ts
@@ -287,8 +291,9 @@ export const compose: {
  * Side by side (`⊗`): the left list of a turn goes through the first machine, the right list through `that`, and what
  * they answer is one turn.
  *
- * Wires carry lists because machines answer with any number of outputs: on pairs of single values, interchange would hold
- * only for machines with exactly one output for each input. If both sides fail in one turn, the left failure is reported.
+ * Wires carry lists because machines answer with any number of outputs: on pairs of single values, interchange would
+ * hold only for machines with exactly one output for each input. If both sides fail in one turn, the left failure is
+ * reported.
  *
  * @example
  * ```ts
@@ -297,7 +302,9 @@ export const compose: {
  * const total = Machine.fold(0, (sum, amount: number) => sum + amount)
  * const largest = Machine.fold(0, (most, amount: number) => Math.max(most, amount))
  * // two projections of the same events
- * const both = Machine.tensor(total, largest).pipe(Machine.contramap((amount: number) => [[amount], [amount]] as const))
+ * const both = Machine.tensor(total, largest).pipe(
+ *   Machine.contramap((amount: number) => [[amount], [amount]] as const)
+ * )
  *
  * Machine.replay(both, both.initial, [3, 9, 4]) // [16, 9]
  * ```
@@ -357,8 +364,9 @@ export const either: {
 /**
  * Over many keys: one copy of the machine for each key, started when its first input comes.
  *
- * Keys are compared by `Equal`, as in `HashMap` (so `Data` keys by content; `NaN`, which equals nothing, is a new key each
- * time). Where `done` says so of a key's state after an input, the key is forgotten, and its next input starts afresh.
+ * Keys are compared by `Equal`, as in `HashMap` (so `Data` keys by content; `NaN`, which equals nothing, is a new key
+ * each time). Where `done` says so of a key's state after an input, the key is forgotten, and its next input starts
+ * afresh.
  *
  * @example
  * ```ts
@@ -392,15 +400,15 @@ export const keyed: {
   self: Machine<S, I, O, E>,
   keyOf: (input: I) => K,
   options?: { readonly done?: ((state: S) => boolean) | undefined }
-) => internal.fromOpen(HashMap.empty<K, S>(), internal.keyed(self, keyOf, options?.done)))
+) => internal.fromOpen(HashMap.empty<K, S>(), keying.keyed(self, keyOf, options?.done)))
 
 /**
  * With feedback (the trace over the sum): of what the machine answers, a `Right` goes out, and a `Left` is a token that
  * comes back in, until none is left.
  *
- * Tokens that come back wait in one queue, first in, first out, and what goes out goes out at once; an input has settled
- * before the next one is taken. Fails with `FeedbackUnsettled` when more than `maxTurns` tokens come back for one input
- * (`defaultMaxTurns`). Throws a `RangeError` if `maxTurns` is not a whole number, 0 or more.
+ * Tokens that come back wait in one queue, first in, first out, and what goes out goes out at once; an input has
+ * settled before the next one is taken. Fails with `FeedbackUnsettled` when more than `maxTurns` tokens come back for
+ * one input (`defaultMaxTurns`). Throws a `RangeError` if `maxTurns` is not a whole number, 0 or more.
  *
  * @example
  * ```ts
@@ -495,13 +503,13 @@ export const withInitial: {
     internal.fromOpen(initial, internal.opening(self))
 )
 
-// -------------------------------------------------------------------------------------------------------------- failures
+// ------------------------------------------------------------------------------------------------------------ failures
 
 /**
  * Fails where the machine answers with a `Left`, and unpacks the `Right`s.
  *
  * @since 0.1.0
- * @category error handling
+ * @category failures
  */
 export const absolve = <S, I, O, E2, E>(self: Machine<S, I, Either.Either<O, E2>, E>): Machine<S, I, O, E | E2> =>
   internal.fromOpen(self.initial, internal.absolve(self))
@@ -524,7 +532,7 @@ export const absolve = <S, I, O, E2, E>(self: Machine<S, I, Either.Either<O, E2>
  * ```
  *
  * @since 0.1.0
- * @category error handling
+ * @category failures
  */
 export const catchAll: {
   <E, I, O2>(

@@ -1,10 +1,10 @@
 /**
- * Machines that only rearrange wires: the isomorphisms up to which `tensor` and `either` are associative, have a unit, and
- * are symmetric.
+ * Machines that only rearrange wires: the isomorphisms up to which `tensor` and `either` are associative, have a unit,
+ * and are symmetric.
  *
- * On the sum (`Either`) they are isomorphisms exactly. On the tensor a turn carries lists, and a nested turn may cut the
- * same events into more or fewer turns: going there and back gives the same events on each wire, in order, but all in one
- * inner turn. `docs/algebra.md` says which laws are therefore exact and which hold up to that cutting.
+ * On the sum (`Either`) they are isomorphisms exactly. On the tensor a turn carries lists, and a nested turn may cut
+ * the same events into more or fewer turns: going there and back gives the same events on each wire, in order, but all
+ * in one inner turn. `docs/algebra.md` says which laws are therefore exact and which hold up to that cutting.
  *
  * @since 0.1.0
  */
@@ -29,7 +29,7 @@ import * as Machine from "./Machine.ts"
  * ```
  *
  * @since 0.1.0
- * @category tensor
+ * @category tensors
  */
 export const tensorAssociate = <A, B, C>(): Machine.Machine<null, Turn<Turn<A, B>, C>, Turn<A, Turn<B, C>>> =>
   Machine.lift(([turns, thirds]) => [turns.flatMap((turn) => turn[0]), [[turns.flatMap((turn) => turn[1]), thirds]]])
@@ -38,7 +38,7 @@ export const tensorAssociate = <A, B, C>(): Machine.Machine<null, Turn<Turn<A, B
  * `A ⊗ (B ⊗ C) → (A ⊗ B) ⊗ C`; inner turns become one.
  *
  * @since 0.1.0
- * @category tensor
+ * @category tensors
  */
 export const tensorUnassociate = <A, B, C>(): Machine.Machine<null, Turn<A, Turn<B, C>>, Turn<Turn<A, B>, C>> =>
   Machine.lift(([firsts, turns]) => [[[firsts, turns.flatMap((turn) => turn[0])]], turns.flatMap((turn) => turn[1])])
@@ -47,7 +47,7 @@ export const tensorUnassociate = <A, B, C>(): Machine.Machine<null, Turn<A, Turn
  * `A ⊗ I → A`, where `I` is the wire of the empty list; each event becomes an output of its own.
  *
  * @since 0.1.0
- * @category tensor
+ * @category tensors
  */
 export const tensorUnitRight = <A>(): Machine.Machine<null, Turn<A, never>, A> =>
   Machine.make({ initial: null, step: (state, turn: Turn<A, never>) => [state, turn[0]] })
@@ -56,7 +56,7 @@ export const tensorUnitRight = <A>(): Machine.Machine<null, Turn<A, never>, A> =
  * `A → A ⊗ I`: each event is a turn of its own.
  *
  * @since 0.1.0
- * @category tensor
+ * @category tensors
  */
 export const tensorWithUnitRight = <A>(): Machine.Machine<null, A, Turn<A, never>> =>
   Machine.lift((input) => [[input], []])
@@ -65,7 +65,7 @@ export const tensorWithUnitRight = <A>(): Machine.Machine<null, A, Turn<A, never
  * `I ⊗ A → A`; each event becomes an output of its own.
  *
  * @since 0.1.0
- * @category tensor
+ * @category tensors
  */
 export const tensorUnitLeft = <A>(): Machine.Machine<null, Turn<never, A>, A> =>
   Machine.make({ initial: null, step: (state, turn: Turn<never, A>) => [state, turn[1]] })
@@ -74,7 +74,7 @@ export const tensorUnitLeft = <A>(): Machine.Machine<null, Turn<never, A>, A> =>
  * `A → I ⊗ A`: each event is a turn of its own.
  *
  * @since 0.1.0
- * @category tensor
+ * @category tensors
  */
 export const tensorWithUnitLeft = <A>(): Machine.Machine<null, A, Turn<never, A>> =>
   Machine.lift((input) => [[], [input]])
@@ -83,7 +83,7 @@ export const tensorWithUnitLeft = <A>(): Machine.Machine<null, A, Turn<never, A>
  * `A ⊗ B → B ⊗ A`, its own inverse.
  *
  * @since 0.1.0
- * @category tensor
+ * @category tensors
  */
 export const tensorSwap = <A, B>(): Machine.Machine<null, Turn<A, B>, Turn<B, A>> =>
   Machine.lift(([left, right]) => [right, left])
@@ -105,7 +105,7 @@ export const tensorSwap = <A, B>(): Machine.Machine<null, Turn<A, B>, Turn<B, A>
  * ```
  *
  * @since 0.1.0
- * @category sum
+ * @category sums
  */
 export const eitherAssociate = <A, B, C>(): Machine.Machine<
   null,
@@ -121,7 +121,7 @@ export const eitherAssociate = <A, B, C>(): Machine.Machine<
  * `A + (B + C) → (A + B) + C`, the inverse of `eitherAssociate`.
  *
  * @since 0.1.0
- * @category sum
+ * @category sums
  */
 export const eitherUnassociate = <A, B, C>(): Machine.Machine<
   null,
@@ -137,7 +137,7 @@ export const eitherUnassociate = <A, B, C>(): Machine.Machine<
  * `A + 0 → A`, where nothing can come on the wire `0`.
  *
  * @since 0.1.0
- * @category sum
+ * @category sums
  */
 export const eitherUnitRight = <A>(): Machine.Machine<null, Either.Either<never, A>, A> => Machine.lift(Either.merge)
 
@@ -145,7 +145,7 @@ export const eitherUnitRight = <A>(): Machine.Machine<null, Either.Either<never,
  * `A → A + 0`, the inverse of `eitherUnitRight`.
  *
  * @since 0.1.0
- * @category sum
+ * @category sums
  */
 export const eitherWithUnitRight = <A>(): Machine.Machine<null, A, Either.Either<never, A>> => Machine.lift(Either.left)
 
@@ -153,7 +153,7 @@ export const eitherWithUnitRight = <A>(): Machine.Machine<null, A, Either.Either
  * `0 + A → A`.
  *
  * @since 0.1.0
- * @category sum
+ * @category sums
  */
 export const eitherUnitLeft = <A>(): Machine.Machine<null, Either.Either<A>, A> => Machine.lift(Either.merge)
 
@@ -161,7 +161,7 @@ export const eitherUnitLeft = <A>(): Machine.Machine<null, Either.Either<A>, A> 
  * `A → 0 + A`, the inverse of `eitherUnitLeft`.
  *
  * @since 0.1.0
- * @category sum
+ * @category sums
  */
 export const eitherWithUnitLeft = <A>(): Machine.Machine<null, A, Either.Either<A>> => Machine.lift(Either.right)
 
@@ -169,7 +169,7 @@ export const eitherWithUnitLeft = <A>(): Machine.Machine<null, A, Either.Either<
  * `A + B → B + A`, its own inverse.
  *
  * @since 0.1.0
- * @category sum
+ * @category sums
  */
 export const eitherSwap = <A, B>(): Machine.Machine<null, Either.Either<B, A>, Either.Either<A, B>> =>
   Machine.lift(Either.flip)

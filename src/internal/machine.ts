@@ -1,13 +1,10 @@
 /**
- * How machines run. A machine is opened on a state and a place for its outputs, and then pushed; nothing is allocated for
- * an input beyond what the steps themselves allocate. An open machine is mutable and never leaves the call or the stream
- * that opened it, so no user sees it.
+ * How machines run. A machine is opened on a state and a place for its outputs, and then pushed; nothing is allocated
+ * for an input beyond what the steps themselves allocate. An open machine is mutable and never leaves the call or the
+ * stream that opened it, so no user sees it.
  */
 import * as Chunk from "effect/Chunk"
 import * as Either from "effect/Either"
-import * as Equal from "effect/Equal"
-import * as Hash from "effect/Hash"
-import * as HashMap from "effect/HashMap"
 import * as Inspectable from "effect/Inspectable"
 import { pipeArguments } from "effect/Pipeable"
 import type { Machine, Stopped, Turn } from "../event/Machine.ts"
@@ -15,7 +12,7 @@ import type { Machine, Stopped, Turn } from "../event/Machine.ts"
 /** Where outputs go. */
 export type Emit<O> = (output: O) => void
 
-/** A machine at work: inputs go in, outputs go to the `emit` it was opened with, the state can be asked for any time. */
+/** A machine at work: inputs go in, outputs go to the `emit` it was opened with. */
 export interface Instance<S, I> {
   readonly push: (input: I) => void
   readonly state: () => S
@@ -153,91 +150,6 @@ export const either = <S1, I1, O1, E1, S2, I2, O2, E2>(
     second,
     (input: Either.Either<I2, I1>) => input._tag === "Left" ? first.push(input.left) : second.push(input.right)
   )
-}
-
-interface Entry<S, I, K> {
-  readonly key: K
-  readonly instance: Instance<S, I>
-  /** Not yet in the persistent map. */
-  fresh: boolean
-  /** Differs from the persistent map. */
-  touched: boolean
-}
-
-/**
- * One machine for each key. Keys that were touched stay open beside the persistent map, and are written to it when the
- * state is asked for; so a run costs one write for each key, not one for each input.
- */
-export const keyed = <S, I, O, E, K>(
-  self: Machine<S, I, O, E>,
-  keyOf: (input: I) => K,
-  done: ((state: S) => boolean) | undefined
-): Open<HashMap.HashMap<K, S>, I, O> =>
-(state, emit) => {
-  let map = state
-  const touched = new Set<Entry<S, I, K>>()
-  // Primitive keys have a native Map; the others are compared by `Equal`, as HashMap does. NaN equals nothing there.
-  const primitives = new Map<K, Entry<S, I, K>>()
-  const buckets = new Map<number, Array<Entry<S, I, K>>>()
-  const isPrimitive = (key: K) =>
-    key === null || (typeof key !== "object" && typeof key !== "function" && !Number.isNaN(key))
-
-  const find = (key: K): Entry<S, I, K> => {
-    const primitive = isPrimitive(key)
-    const hash = primitive ? 0 : Hash.hash(key)
-    const bucket = primitive ? undefined : buckets.get(hash)
-    const known = primitive ? primitives.get(key) : bucket?.find((entry) => Equal.equals(entry.key, key))
-    if (known !== undefined) return known
-    const before = HashMap.get(map, key)
-    const entry = {
-      key,
-      instance: open(self, before._tag === "Some" ? before.value : self.initial, emit),
-      fresh: before._tag === "None",
-      touched: false
-    }
-    if (primitive) primitives.set(key, entry)
-    else if (bucket === undefined) buckets.set(hash, [entry])
-    else bucket.push(entry)
-    return entry
-  }
-
-  const forget = (entry: Entry<S, I, K>) => {
-    touched.delete(entry)
-    if (!entry.fresh) map = HashMap.remove(map, entry.key)
-    if (isPrimitive(entry.key)) {
-      primitives.delete(entry.key)
-      return
-    }
-    const hash = Hash.hash(entry.key)
-    const others = buckets.get(hash)?.filter((other) => other !== entry) ?? []
-    if (others.length === 0) buckets.delete(hash)
-    else buckets.set(hash, others)
-  }
-
-  return {
-    push: (input) => {
-      const entry = find(keyOf(input))
-      if (!entry.touched) {
-        entry.touched = true
-        touched.add(entry)
-      }
-      entry.instance.push(input)
-      if (done !== undefined && done(entry.instance.state())) forget(entry)
-    },
-    state: () => {
-      if (touched.size > 0) {
-        map = HashMap.mutate(map, (draft) => {
-          for (const entry of touched) {
-            HashMap.set(draft, entry.key, entry.instance.state())
-            entry.fresh = false
-            entry.touched = false
-          }
-        })
-        touched.clear()
-      }
-      return map
-    }
-  }
 }
 
 /** Tokens that come back wait in one queue, first in, first out; what goes out goes out at once. */

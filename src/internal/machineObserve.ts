@@ -80,3 +80,21 @@ export const given = <S, I, O, E>(
   subject: Given<Machine.Machine<S, I, O, E>>
 ): FastCheck.Arbitrary<Machine.Machine<S, I, O, E>> =>
   subject instanceof FastCheck.Arbitrary ? subject : FastCheck.constant(subject)
+
+/** Two machines in sequence on each side, `f₁ ; f₂` and `g₁ ; g₂`. */
+export interface Square<A, B, C, X, Y, Z> {
+  readonly left: readonly [first: Given<AnyState<A, B>>, second: Given<AnyState<B, C>>]
+  readonly right: readonly [first: Given<AnyState<X, Y>>, second: Given<AnyState<Y, Z>>]
+}
+
+/** The cases of a square. */
+export const square = <A, B, C, X, Y, Z, I>(
+  { left, right }: Square<A, B, C, X, Y, Z>,
+  inputs: FastCheck.Arbitrary<ReadonlyArray<I>>
+) => ({
+  f1: given(left[0]),
+  f2: given(left[1]),
+  g1: given(right[0]),
+  g2: given(right[1]),
+  inputs
+})

@@ -61,6 +61,7 @@ export const toStreamFrom = <S, I, O, E>(self: Machine<S, I, O, E>, from: S) =>
     return Stream.pipeThroughChannel(
       stream,
       through<I, readonly [S, ReadonlyArray<O>], E | E2>((inputs) => {
+        if (inputs.length === 0) return { elements: [], failure: undefined }
         outputs = []
         const failure = internal.feed<I, O, E>(instance.push, inputs, outputs)
         if (failure === undefined) {

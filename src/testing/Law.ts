@@ -1,8 +1,8 @@
 /**
  * A law is a named property that is checked on random cases; a broken one is reported with its smallest counterexample.
  *
- * Laws need no test runner: `check` answers with an Effect, which `it.effect` of `@effect/vitest`, or `Effect.runSync` in
- * any other runner, turns into a passing or failing test.
+ * Laws need no test runner: `check` answers with an Effect, which `it.effect` of `@effect/vitest`, or `Effect.runSync`
+ * in any other runner, turns into a passing or failing test.
  *
  * @since 0.1.0
  */
@@ -58,13 +58,14 @@ export class LawBroken extends Schema.TaggedError<LawBroken>("effect-skald/testi
   override get message(): string {
     return this.reason === "vacuous"
       ? `too few cases fall under the law "${this.law}": ${this.counterexample}`
-      : `the law "${this.law}" does not hold (case ${this.runs}, seed ${this.seed}, path "${this.path}")\n${this.counterexample}`
+      : `the law "${this.law}" does not hold (case ${this.runs}, seed ${this.seed}, path "${this.path}")\n` +
+        this.counterexample
   }
 }
 
 /**
- * How many cases, and which: `numRuns` is 100 unless given; `seed` is drawn from `Random`; `path` leads to one case of a
- * seed, as a failure reports it.
+ * How many cases, and which: `numRuns` is 100 unless given; `seed` is drawn from `Random`; `path` leads to one case of
+ * a seed, as a failure reports it.
  *
  * @since 0.1.0
  * @category models
@@ -144,7 +145,7 @@ export const make = <C>(
  * ```
  *
  * @since 0.1.0
- * @category running
+ * @category runners
  */
 export const check = (laws: Law | ReadonlyArray<Law>, parameters?: Parameters): Effect.Effect<void, LawBroken> =>
   Effect.gen(function*() {
@@ -181,7 +182,7 @@ const lines = (fields: object): ReadonlyArray<string> =>
  * Prints a value on one line, as laws do: what fast-check prints, with `Either`, `Option` and `Chunk` in short.
  *
  * @since 0.1.0
- * @category formatting
+ * @category formatters
  */
 export const show = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`

@@ -1,9 +1,9 @@
 /**
  * The laws that every machine keeps, as properties to run on your own machines; and random machines to run them with.
  *
- * Two machines are the same when they give the same outputs for each input, for every sequence of inputs: states are not
- * compared unless a law says so. The laws of `tensor` and `either` are in `MonoidalLaws`, those of `feedback` in
- * `TraceLaws`.
+ * Two machines are the same when they give the same outputs for each input, for every sequence of inputs: states are
+ * not compared unless a law says so. The laws of `tensor` are in `TensorLaws`, those of `either` in `SumLaws`, those of
+ * `feedback` in `TraceLaws`.
  *
  * @since 0.1.0
  */
@@ -150,7 +150,8 @@ export const associativity = <A, B, C, D>(options: {
   )
 
 /**
- * `map` and `contramap` keep the identity and composition of functions, and are sequence with `lift`; for every machine.
+ * `map` and `contramap` keep the identity and composition of functions, and are sequence with `lift`; for every
+ * machine.
  *
  * The functions wrap and unwrap values, so that nothing about inputs and outputs is assumed.
  *
@@ -257,8 +258,8 @@ const end = <S, O, E>(
   }
 
 /**
- * `replay(a ++ b) = replay(b) from replay(a)`, with a snapshot stored and read in between; for every machine. Of a machine
- * that fails, it is the history before the failure that is replayed.
+ * `replay(a ++ b) = replay(b) from replay(a)`, with a snapshot stored and read in between; for every machine. Of a
+ * machine that fails, it is the history before the failure that is replayed.
  *
  * Compared are the states and what the machine goes on to answer.
  *
@@ -422,7 +423,7 @@ export const laws = <S, I, O, E>(options: Subject<S, I, O, E>): ReadonlyArray<La
  * ```
  *
  * @since 0.1.0
- * @category running
+ * @category runners
  */
 export const check = <S, I, O, E>(
   options: Subject<S, I, O, E>,

@@ -1,10 +1,11 @@
 /**
  * The laws of feedback: the axioms of a trace over the sum, as properties to run on your own machines.
  *
- * `Tr(f)` is `Machine.feedback(f)`. With tokens taken first in, first out, tightening on the right, sliding, vanishing over
- * the empty wire, yanking and superposing hold for all machines. Tightening on the left and vanishing over two wires hold
- * where no two things are on the way at once, and only there; `docs/algebra.md` shows why, and the tests of this library
- * show the counterexamples. Cases in which a side does not settle are left out: the two sides count turns differently.
+ * `Tr(f)` is `Machine.feedback(f)`. With tokens taken first in, first out, tightening on the right, sliding, vanishing
+ * over the empty wire, yanking and superposing hold for all machines. Tightening on the left and vanishing over two
+ * wires hold where no two things are on the way at once, and only there; `docs/algebra.md` shows why, and the tests of
+ * this library show the counterexamples. Cases in which a side does not settle are left out: the two sides count turns
+ * differently.
  *
  * @since 0.1.0
  */
@@ -36,8 +37,8 @@ const observe = <A, B>(machine: internal.AnyState<A, B>, inputs: ReadonlyArray<A
   settled(internal.observe(machine, inputs))
 
 /**
- * Tightening on the left (naturality in the input): `Tr((h + U) ; f) = h ; Tr(f)`, for every `h` with at most one output
- * for each input. Inputs to which `h` answers more are cut off.
+ * Tightening on the left (naturality in the input): `Tr((h + U) ; f) = h ; Tr(f)`, for every `h` with at most one
+ * output for each input. Inputs to which `h` answers more are cut off.
  *
  * With two outputs, `h ; Tr(f)` settles the first before the second is taken, and `Tr((h + U) ; f)` takes both first.
  *
@@ -87,10 +88,11 @@ export const tighteningRight = <A, B, C, U>(options: {
   )
 
 /**
- * Sliding (dinaturality): `Tr(f ; (B + g)) = Tr((A + g) ; f)` for `f : A + U → B + V` and `g : V → U`, for all machines.
+ * Sliding (dinaturality): `Tr(f ; (B + g)) = Tr((A + g) ; f)` for `f : A + U → B + V` and `g : V → U`, for all
+ * machines.
  *
- * It holds because tokens are taken first in, first out; with the newest first, `g` would see them in another order on one
- * side than on the other. Where both machines fail in one turn, only that both sides fail is asked.
+ * It holds because tokens are taken first in, first out; with the newest first, `g` would see them in another order on
+ * one side than on the other. Where both machines fail in one turn, only that both sides fail is asked.
  *
  * @example
  * ```ts
@@ -99,12 +101,11 @@ export const tighteningRight = <A, B, C, U>(options: {
  * import * as TraceLaws from "effect-skald/testing/TraceLaws"
  * import { Either, FastCheck } from "effect"
  *
+ * const ports: ReadonlyArray<Either.Either<string, string>> = [Either.right("a"), Either.left("u")]
+ *
  * const program = Law.check(TraceLaws.sliding({
- *   machine: MachineLaws.arbitrary({
- *     inputs: [Either.right("a"), Either.left("u")],
- *     outputs: [Either.right("b"), Either.left("v")]
- *   }),
- *   slide: MachineLaws.arbitrary({ inputs: ["v"], outputs: ["u"], maxOutputs: 1 }),
+ *   machine: MachineLaws.arbitrary({ inputs: ports, outputs: ports, maxOutputs: 2 }),
+ *   slide: MachineLaws.arbitrary({ inputs: ["u"], outputs: ["u"] }),
  *   inputs: FastCheck.array(FastCheck.constant("a"))
  * }))
  * ```
@@ -154,7 +155,8 @@ export const vanishingUnit = <A, B>(options: {
   )
 
 /**
- * A machine with two wires that are fed back: a `Left` is a token on the first (`Left`) or on the second (`Right`) of them.
+ * A machine with two wires that are fed back: a `Left` is a token on the first (`Left`) or on the second (`Right`) of
+ * them.
  *
  * @since 0.1.0
  * @category models
@@ -204,8 +206,8 @@ const counted = <S, A, B, U, V>(f: TwoWires<S, A, B, U, V>) => {
 }
 
 /**
- * Vanishing over two wires: feeding both back at once is feeding back one and then the other, for every machine that sends
- * at most one token back in a step. Cases in which one sends more are left out.
+ * Vanishing over two wires: feeding both back at once is feeding back one and then the other, for every machine that
+ * sends at most one token back in a step. Cases in which one sends more are left out.
  *
  * With two tokens on the way, the inner loop settles its own before the outer one takes the other; one queue for both
  * takes them in the order they came.
@@ -263,7 +265,8 @@ export const yanking = <A>(options: { readonly inputs: FastCheck.Arbitrary<Reado
     ]))
 
 /**
- * Superposing: `Tr(g + f) = g + Tr(f)`, where `g` is beside the loop and no token of the loop reaches it; for all machines.
+ * Superposing: `Tr(g + f) = g + Tr(f)`, where `g` is beside the loop and no token of the loop reaches it; for all
+ * machines.
  *
  * @since 0.1.0
  * @category laws
