@@ -1,0 +1,19 @@
+import { Effect, FastCheck, Runtime } from "effect"
+
+/** A property over generated values whose check is an Effect; it dies with the smallest counterexample. */
+export const forAll = <A, E, R>(
+  arbitrary: FastCheck.Arbitrary<A>,
+  check: (value: A) => Effect.Effect<void, E, R>,
+  parameters?: { readonly numRuns?: number | undefined; readonly seed?: number | undefined }
+): Effect.Effect<void, never, R> =>
+  Effect.flatMap(Effect.runtime<R>(), (runtime) => {
+    const run = Runtime.runPromise(runtime)
+    const property = FastCheck.asyncProperty(arbitrary, (value) => run(check(value)))
+    const { numRuns, seed } = parameters ?? {}
+    return Effect.promise(() =>
+      FastCheck.assert(property, {
+        ...(numRuns === undefined ? {} : { numRuns }),
+        ...(seed === undefined ? {} : { seed })
+      })
+    )
+  })
