@@ -64,7 +64,9 @@ export interface Projection<out Name extends string, in out S, in out E> extends
  * @since 0.1.0
  * @category models
  */
-export interface Handler<out Name extends string, in out E, out Err = never, out R = never> extends Source<E>, Pipeable {
+export interface Handler<out Name extends string, in out E, out Err = never, out R = never>
+  extends Source<E>, Pipeable
+{
   readonly _tag: "Handler"
   readonly name: Name
   readonly handle: (events: ReadonlyArray<Recorded<E>>) => Effect.Effect<void, Err, R>
@@ -341,7 +343,7 @@ export interface CaughtUp<out S> {
  * and end; two at once are refused by the checkpoint.
  *
  * @since 0.1.0
- * @category running
+ * @category runners
  */
 export const catchUp: {
   <Name extends string, S, E>(
@@ -358,7 +360,7 @@ export const catchUp: {
  * The state of a projection as of a moment, or now, folded on demand from the whole log; nothing is kept.
  *
  * @since 0.1.0
- * @category running
+ * @category runners
  */
 export const live = <Name extends string, S, E>(
   self: Projection<Name, S, E>,

@@ -19,6 +19,8 @@ import type { StreamId } from "./StreamId.ts"
 export const TypeId: unique symbol = Symbol.for("effect-skald/event/Envelope")
 
 /**
+ * The type of {@link TypeId}.
+ *
  * @since 0.1.0
  * @category type ids
  */

@@ -22,7 +22,7 @@ export class Fault extends Schema.Class<Fault>("effect-skald/event/Fault")({
  * Prints faults one on a line, as error messages do.
  *
  * @since 0.1.0
- * @category formatting
+ * @category conversions
  */
 export const format = (faults: ReadonlyArray<Fault>): string =>
   faults.map((fault) => `${fault.path}: ${fault.problem}`).join("\n")

@@ -1,11 +1,9 @@
 import * as Chunk from "effect/Chunk"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { v5 } from "uuid"
 import type { Aggregate, Current, Executed, ExecuteError, ExecuteOptions, Options, Step } from "../cqrs/Aggregate.ts"
@@ -21,19 +19,15 @@ import type { AsOf, LogMoment } from "../store/AsOf.ts"
 import { bounds } from "../store/AsOf.ts"
 import type { Category, ReadError } from "../store/Category.ts"
 import { EventStore } from "../store/EventStore.ts"
-import * as Snapshot from "../store/Snapshot.ts"
-import { SnapshotStore } from "../store/SnapshotStore.ts"
+import type * as Snapshot from "../store/Snapshot.ts"
+import type { SnapshotStore } from "../store/SnapshotStore.ts"
 import * as Faults from "./faults.ts"
+import * as Snapshots from "./aggregateSnapshots.ts"
+import type { Loaded } from "./aggregateSnapshots.ts"
 import * as Lru from "./lru.ts"
 import { tenantKey } from "./tenantKey.ts"
 
 type Event = { readonly _tag: string }
-
-/** How things stand, and when they were last kept in a snapshot. */
-interface Loaded<S> extends Current<S> {
-  readonly snapshotVersion: number
-  readonly snapshotAt: DateTime.Utc | undefined
-}
 
 export const make = <Id, S, C, E extends Event, Err>(
   decider: Decider<string, S, C, E, Err>,
@@ -43,7 +37,7 @@ export const make = <Id, S, C, E extends Event, Err>(
   const retry = options.retry ?? (RetryPolicy.conflict as Schedule.Schedule<unknown>)
   const snapshots = options.snapshot === undefined
     ? undefined
-    : snapshotting(decider, options.snapshot, options.version ?? 1)
+    : Snapshots.make(decider, options.snapshot, options.version ?? 1)
   const cache = options.cache === undefined ? undefined : Lru.make<string, Loaded<S>>(checkedCache(options.cache))
   const checkCommand = ParseResult.validateEither(decider.commands)
   const origin: Loaded<S> = {
@@ -66,7 +60,11 @@ export const make = <Id, S, C, E extends Event, Err>(
     })
 
   /** How things stand, at a version or now. The tail after a snapshot is always read. */
-  const load = (id: Id, stream: StreamId, to?: number): Effect.Effect<Loaded<S>, ReadError, EventStore | SnapshotStore> =>
+  const load = (
+    id: Id,
+    stream: StreamId,
+    to?: number
+  ): Effect.Effect<Loaded<S>, ReadError, EventStore | SnapshotStore> =>
     Effect.withFiberRuntime((fiber) => {
       const key = tenantKey(fiber.getFiberRef(Correlation.currentCorrelation).tenant, stream)
       const fits = (base: Loaded<S> | undefined): base is Loaded<S> =>
@@ -74,7 +72,7 @@ export const make = <Id, S, C, E extends Event, Err>(
       const kept = cache?.get(key)
       if (fits(kept)) return foldOn(id, kept, to)
       if (snapshots === undefined) return foldOn(id, origin, to)
-      return Effect.flatMap(snapshots.load(key), (base) =>
+      return Effect.flatMap(Effect.map(snapshots.load(key), Option.getOrUndefined), (base) =>
         fits(base)
           ? Effect.flatMap(foldOn(id, base, to), (loaded) =>
             loaded.version > base.version
@@ -86,8 +84,10 @@ export const make = <Id, S, C, E extends Event, Err>(
 
   /** A snapshot ahead of its stream is of another history, and ignored. */
   const isAhead = (stream: StreamId, version: number) =>
-    Effect.flatMap(EventStore, (store) =>
-      Effect.map(store.streamState(stream), (state) => state._tag !== "live" || state.version < version))
+    Effect.flatMap(
+      EventStore,
+      (store) => Effect.map(store.streamState(stream), (state) => state._tag !== "live" || state.version < version)
+    )
 
   const executeOnce = (
     id: Id,
@@ -125,7 +125,7 @@ export const make = <Id, S, C, E extends Event, Err>(
       cache?.set(key, loaded)
       if (snapshots === undefined) return Effect.void
       return Effect.map(snapshots.saveIfDue(key, loaded), (saved) => {
-        if (saved !== undefined) cache?.set(key, saved)
+        if (Option.isSome(saved)) cache?.set(key, saved.value)
       })
     })
 
@@ -222,8 +222,7 @@ export const make = <Id, S, C, E extends Event, Err>(
       return [state, { event, state }]
     })
 
-  const state = (id: Id) =>
-    Effect.flatMap(category.stream(id), (stream) => Effect.map(load(id, stream), current))
+  const state = (id: Id) => Effect.flatMap(category.stream(id), (stream) => Effect.map(load(id, stream), current))
 
   const all = (
     asOf?: LogMoment
@@ -238,7 +237,8 @@ export const make = <Id, S, C, E extends Event, Err>(
           }
         }))
       return yield* Effect.forEach(found, ([stream, each]) =>
-        Effect.map(category.idOf(stream), (id) => [id, each] as const))
+        Effect.map(category.idOf(stream), (id) =>
+          [id, each] as const))
     })
 
   return {
@@ -248,8 +248,10 @@ export const make = <Id, S, C, E extends Event, Err>(
     state,
     stateAt,
     states: (ids, asOf) =>
-      Effect.forEach(ids, (id) =>
-        Effect.map(asOf === undefined ? state(id) : stateAt(id, asOf), (each) => [id, each] as const)),
+      Effect.forEach(
+        ids,
+        (id) => Effect.map(asOf === undefined ? state(id) : stateAt(id, asOf), (each) => [id, each] as const)
+      ),
     all,
     history
   }
@@ -286,58 +288,3 @@ const enveloped = <E extends Event>(
         occurredAt
       })
     )
-
-/** Snapshots of a decider's states. None of this fails a command: a snapshot is only ever a short cut. */
-const snapshotting = <S>(
-  decider: { readonly name: string; readonly state: Schema.Schema<S, any>; readonly initial: S },
-  policy: Snapshot.Policy,
-  version: number
-) => {
-  const fingerprint = Either.getOrThrowWith(
-    Snapshot.fingerprint(decider.name, version, decider.state),
-    (error) => error
-  )
-  const text = Schema.parseJson(decider.state)
-  const encode = Schema.encode(text)
-  const decode = Schema.decode(text)
-  return {
-    load: (key: string): Effect.Effect<Loaded<S> | undefined, never, SnapshotStore> =>
-      Effect.flatMap(SnapshotStore, (store) => store.load(key, fingerprint)).pipe(
-        Effect.flatMap(Option.match({
-          onNone: () => Effect.succeed(undefined),
-          onSome: (found) =>
-            Effect.map(decode(found.state), (state): Loaded<S> => ({
-              state,
-              version: found.version,
-              snapshotVersion: found.version,
-              snapshotAt: found.savedAt
-            }))
-        })),
-        Effect.catchAll((error) =>
-          Effect.as(Effect.logWarning(`snapshot of ${key} could not be read: ${error.message}`), undefined)
-        )
-      ),
-    saveIfDue: (
-      key: string,
-      loaded: Loaded<S>
-    ): Effect.Effect<Loaded<S> | undefined, never, SnapshotStore> =>
-      Effect.flatMap(DateTime.now, (now) => {
-        const due = policy({
-          version: loaded.version,
-          sinceEvents: loaded.version - loaded.snapshotVersion,
-          lastSavedAt: loaded.snapshotAt,
-          now
-        })
-        if (!due) return Effect.succeed(undefined)
-        return Effect.flatMap(encode(loaded.state), (state) =>
-          Effect.flatMap(SnapshotStore, (store) =>
-            store.save({ key, fingerprint, version: loaded.version, state, savedAt: now }))).pipe(
-            Effect.as<Loaded<S>>({ ...loaded, snapshotVersion: loaded.version, snapshotAt: now }),
-            Effect.catchAll((error) =>
-              Effect.as(Effect.logWarning(`snapshot of ${key} could not be saved: ${error.message}`), undefined)
-            )
-          )
-      })
-  }
-}
-
