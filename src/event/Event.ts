@@ -42,10 +42,13 @@ export interface EventType<Tag extends string, F extends Schema.Struct.Fields> e
   readonly upcasters: { readonly [version: number]: Link<Schema.Schema.Any, unknown> }
   /** The tags of an event, for queries and consistency boundaries. */
   readonly tagsOf: (event: Types.Simplify<{ readonly _tag: Tag } & Schema.Struct.Type<F>>) => ReadonlyArray<string>
-  (fields: Types.Simplify<Schema.Struct.Constructor<F>>): Types.Simplify<
+  (fields: Given<Types.Simplify<Schema.Struct.Constructor<F>>>): Types.Simplify<
     { readonly _tag: Tag } & Schema.Struct.Type<F>
   >
 }
+
+/** As for Schema's own `make`: nothing need be given where nothing is required. */
+type Given<Fields> = {} extends Fields ? void | Fields : Fields
 
 /**
  * One link of a chain of upcasters: the older Schema, and how its values become those of the next version.
@@ -231,7 +234,8 @@ export type UniqueTags<Es extends ReadonlyArray<Any>> = Es & Distinct<Es>
  */
 export const group = <const Es extends ReadonlyArray<Any>>(types: UniqueTags<Es>): Group<Es> => {
   const all = types as unknown as Es
-  return { types: all, schema: Schema.Union(...all) as any, entries: EventTypes.entries(all) }
+  const entries = EventTypes.entries(all)
+  return { types: all, schema: Schema.Union(...all) as any, entries }
 }
 
 /**

@@ -17,6 +17,9 @@ type Info = Pick<Entry, "subject" | "version" | "upcasters" | "tagsOf">
 
 const noUpcasters: Info["upcasters"] = {}
 
+/** Of a chain that misses more links than this, they are counted and not named. */
+const maxNamed = 100
+
 export const make = (
   tag: string,
   fields: Schema.Struct.Fields,
@@ -34,10 +37,15 @@ export const make = (
   add("options.version", versionProblem)
   if (options?.subject !== undefined) add("options.subject", Faults.nameProblem(options.subject))
   if (versionProblem === undefined) {
-    for (let below = 1; below < version; below++) {
-      const link = upcasters[below]
-      if (!Schema.isSchema(link?.schema) || typeof link?.to !== "function") {
-        faults.add(`options.upcast[${below}]`, `must lead from version ${below} to ${below + 1}`)
+    const missing = version - 1 - Object.keys(upcasters).length
+    if (missing > maxNamed) {
+      faults.add("options.upcast", `must lead from each version below ${version} to the next, ${missing} are missing`)
+    } else {
+      for (let below = 1; below < version; below++) {
+        const link = upcasters[below]
+        if (!Schema.isSchema(link?.schema) || typeof link?.to !== "function") {
+          faults.add(`options.upcast[${below}]`, `must lead from version ${below} to ${below + 1}`)
+        }
       }
     }
     for (const key of Object.keys(upcasters)) {
@@ -84,42 +92,61 @@ const literals = (ast: AST.AST): ReadonlyArray<string> | undefined => {
 }
 
 /** The event types of one Schema: itself, or each member of a union. */
-const members = (schema: Any): ReadonlyArray<Schema.Schema<any, any>> =>
-  AST.isUnion(schema.ast) && !(EventInfo in schema.ast.annotations)
-    ? schema.ast.types.flatMap((ast) => members(Schema.make(ast) as any))
-    : [schema]
+const members = (ast: AST.AST): ReadonlyArray<AST.AST> => {
+  if (EventInfo in ast.annotations) return [ast]
+  if (AST.isSuspend(ast)) return members(ast.f())
+  return AST.isUnion(ast) ? ast.types.flatMap(members) : [ast]
+}
+
+/** What {@link make} was given for a tag, also where the type was filtered since, alone or with others in a union. */
+const infoOf = (ast: AST.AST, tag: string): Info | undefined => {
+  if (EventInfo in ast.annotations) return ast.annotations[EventInfo] as Info
+  if (AST.isRefinement(ast)) return infoOf(ast.from, tag)
+  if (AST.isSuspend(ast)) return infoOf(ast.f(), tag)
+  const member = AST.isUnion(ast) ? ast.types.find((type) => tagsOfType(type)?.includes(tag)) : undefined
+  return member && infoOf(member, tag)
+}
+
+/** Whether a Schema turns the values of a versioned event type into others, which its upcasters know nothing of. */
+const isTurned = (ast: AST.AST, tag: string): boolean => {
+  if (EventInfo in ast.annotations) return false
+  if (AST.isRefinement(ast)) return isTurned(ast.from, tag)
+  return AST.isTransformation(ast) && [ast.from, ast.to].some((side) => (infoOf(side, tag)?.version ?? 1) > 1)
+}
 
 /** What is known of each tag of some event types; throws `InvalidInput` with every fault. */
 export const entries = (types: ReadonlyArray<Any>): ReadonlyMap<string, Entry> => {
   const faults = Faults.make()
   const known = new Map<string, Entry>()
-  types.forEach((type, index) => {
-    const path = `events[${index}]`
-    if (!Schema.isSchema(type)) return faults.add(path, `must be a Schema, got ${Faults.show(type)}`)
-    for (const member of members(type)) {
-      const tags = tagsOfType(member.ast)
-      if (tags === undefined || tags.length === 0) {
-        faults.add(path, "must be a Schema of values with a literal \"_tag\"")
-        continue
-      }
-      const info = (member.ast.annotations as Record<symbol, unknown>)[EventInfo] as Info | undefined
-      for (const tag of tags) {
-        const problem = info === undefined ? tagProblem(tag) : undefined
-        if (problem !== undefined) faults.add(`${path}._tag`, problem)
-        else if (known.has(tag)) faults.add(`${path}._tag`, `must differ from the others', "${tag}" stands twice`)
-        else {
-          known.set(tag, {
-            tag,
-            subject: info?.subject ?? tag,
-            version: info?.version ?? 1,
-            schema: member,
-            upcasters: info?.upcasters ?? noUpcasters,
-            tagsOf: info?.tagsOf
-          })
+  if (!Array.isArray(types)) faults.add("events", `must be a list of event types, got ${Faults.show(types)}`)
+  else {types.forEach((type, index) => {
+      const path = `events[${index}]`
+      if (!Schema.isSchema(type)) return faults.add(path, `must be a Schema, got ${Faults.show(type)}`)
+      for (const member of members(type.ast)) {
+        const tags = tagsOfType(member)
+        if (tags === undefined || tags.length === 0) {
+          faults.add(path, "must be a Schema of values with a literal \"_tag\"")
+          continue
+        }
+        for (const tag of tags) {
+          const info = infoOf(member, tag)
+          const problem = info === undefined ? tagProblem(tag) : undefined
+          if (problem !== undefined) faults.add(`${path}._tag`, problem)
+          else if (isTurned(member, tag)) faults.add(path, `must not transform "${tag}", which has upcasters`)
+          else if (known.has(tag)) faults.add(`${path}._tag`, `must differ from the others', "${tag}" stands twice`)
+          else {
+            known.set(tag, {
+              tag,
+              subject: info?.subject ?? tag,
+              version: info?.version ?? 1,
+              schema: Schema.make(member),
+              upcasters: info?.upcasters ?? noUpcasters,
+              tagsOf: info?.tagsOf
+            })
+          }
         }
       }
-    }
-  })
+    })}
   return Either.getOrThrowWith(Faults.orInvalid(faults, () => known), (error) => error)
 }
 

@@ -31,7 +31,9 @@ const headerName = fc.oneof(
     "tracestate",
     "skaldheaders",
     "skaldtags",
-    "X-Request-Id"
+    "X-Request-Id",
+    "abcdefghijklmnopqrst",
+    "abcdefghijklmnopqrstu"
   )
 )
 
