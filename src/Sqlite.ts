@@ -1,0 +1,84 @@
+/**
+ * Every service on one SQLite file: what an application on one machine needs, and no server.
+ *
+ * @since 0.1.0
+ */
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { InvalidInput } from "./event/InvalidInput.ts"
+import type * as Memory from "./Memory.ts"
+import * as SqliteStore from "./store/Sqlite.ts"
+import * as SqliteCheckpoints from "./store/SqliteCheckpoints.ts"
+import type * as SqliteClient from "./store/SqliteClient.ts"
+import * as SqliteLeases from "./store/SqliteLeases.ts"
+import * as SqliteSnapshots from "./store/SqliteSnapshots.ts"
+import type { StoreError } from "./store/StoreError.ts"
+
+/**
+ * The file, and how it is kept.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends SqliteStore.FileOptions {}
+
+/**
+ * What the layer gives: every service, the capabilities of the store, and the file itself as a `SqlClient`, so that the
+ * application's own tables share its transactions.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Provided = Memory.Services | SqliteStore.Provided | SqlClient.SqlClient | SqliteClient.SqliteClient
+
+/**
+ * Every service, on one file. It is made where it is missing; its tables are named by a prefix, `skald_` when none is given.
+ *
+ * @example
+ * ```ts
+ * import * as Memory from "effect-skald/Memory"
+ * import * as Sqlite from "effect-skald/Sqlite"
+ * import { EventStore } from "effect-skald/store/EventStore"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.flatMap(EventStore, (store) => store.head)
+ *
+ * const onFile = program.pipe(Effect.provide(Sqlite.layer({ filename: "shop.db" })))
+ * const inMemory = program.pipe(Effect.provide(Memory.layer))
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Options
+): Layer.Layer<Provided, StoreError | InvalidInput | SqliteClient.SqliteOpenError> =>
+  Layer.mergeAll(
+    SqliteSnapshots.layer(options),
+    SqliteCheckpoints.layer(options),
+    SqliteLeases.layer(options)
+  ).pipe(Layer.provideMerge(SqliteStore.layerFile(options)))
+
+/**
+ * As {@link layer}, with options read from the configuration.
+ *
+ * @example
+ * ```ts
+ * import * as Sqlite from "effect-skald/Sqlite"
+ * import { Config } from "effect"
+ *
+ * const Store = Sqlite.layerConfig({ filename: Config.string("SHOP_DB") })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: Config.Config.Wrap<Options>
+): Layer.Layer<
+  Provided,
+  StoreError | InvalidInput | SqliteClient.SqliteOpenError | ConfigError.ConfigError
+> => Layer.unwrapEffect(Effect.map(Config.unwrap(options), layer))
