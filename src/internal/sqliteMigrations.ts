@@ -1,5 +1,5 @@
 import * as SqlClient from "@effect/sql/SqlClient"
-import { Effect, Either } from "effect"
+import { Effect, type Either } from "effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import { StoreError } from "../store/StoreError.ts"
 import * as Faults from "./faults.ts"

@@ -39,8 +39,8 @@ export class Frame implements Transaction {
   }
 
   readonly isActive = (): boolean => {
-    for (let frame: Frame | undefined = this; frame !== undefined; frame = frame.parent) if (frame.ended) return false
-    return this.writer.inTransaction
+    if (this.ended) return false
+    return this.parent === undefined ? this.writer.inTransaction : this.parent.isActive()
   }
 
   readonly onCommit = (callback: () => void): void => {

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { DateTime, Duration, Either, JSONSchema, Schema } from "effect"
+import { type DateTime, Duration, Either, JSONSchema, Schema } from "effect"
 import { dual } from "effect/Function"
 import { createHash } from "node:crypto"
 import * as Faults from "../internal/faults.ts"
