@@ -231,8 +231,9 @@ export const toArray = <I>(inputs: Iterable<I>): ReadonlyArray<I> =>
 /** Runs a machine that cannot fail. */
 export const run = <S, I, O>(self: Machine<S, I, O>, state: S, inputs: Iterable<I>, emit: Emit<O> = ignore): S => {
   const instance = open(self, state, emit)
+  const push = instance.push
   const list = toArray(inputs)
-  for (let k = 0; k < list.length; k++) instance.push(list[k] as I)
+  for (let k = 0; k < list.length; k++) push(list[k] as I)
   return instance.state()
 }
 

@@ -4,7 +4,6 @@
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Machine from "../event/Machine.ts"
-import type { Difference } from "../testing/Law.ts"
 import * as Compare from "./compare.ts"
 
 /** A machine of any state. */
@@ -58,7 +57,7 @@ export interface Comparison<O> {
 export const difference = <O>(
   sides: readonly [readonly [name: string, observed: Observed<O>], readonly [name: string, observed: Observed<O>]],
   comparison: Comparison<O> = {}
-): Difference | undefined => {
+): { readonly [name: string]: unknown } | undefined => {
   const [[leftName, left], [rightName, right]] = sides
   const equals = comparison.equals ?? Compare.same
   const groups = comparison.groups ?? sameLists
