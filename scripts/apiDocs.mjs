@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 /**
- * Writes the pages of the API to docs/api (not committed) with @effect/docgen, which compiles the examples of doc
- * comments once more. It works in a copy whose package.json has a homepage, without which docgen refuses to run, and
- * another name, because docgen rewrites imports of the package itself into paths that NodeNext cannot resolve.
+ * Writes the pages of the API to docs/api (not committed) with @effect/docgen.
+ *
+ * It works in a copy whose package.json has a homepage, without which docgen refuses to run, and another name, because
+ * docgen rewrites imports of the package itself into paths that NodeNext cannot resolve. The examples are compiled by
+ * docExamples.mjs, which knows their lines; docgen would compile them once more and then run them, which an example
+ * of a test or of a server is not for: the tsc and tsx that it finds do nothing.
  */
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -21,17 +24,16 @@ for (const name of ["tsconfig.json", "tsconfig.base.json"]) {
 const manifest = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
 fs.writeFileSync(path.join(copy, "package.json"), JSON.stringify({ ...manifest, name: "skald", homepage: "./" }))
 const config = JSON.parse(fs.readFileSync(path.join(root, "docgen.json"), "utf8"))
-config.examplesCompilerOptions.paths = {
-  "effect-skald": [path.join(copy, "src", "index.ts")],
-  "effect-skald/*": [path.join(copy, "src", "*.ts")]
-}
 fs.writeFileSync(path.join(copy, "docgen.json"), JSON.stringify(config))
 
-const bin = path.join(root, "node_modules", ".bin")
-const result = spawnSync(path.join(bin, "docgen"), [], {
+const nothing = path.join(copy, "nothing")
+fs.mkdirSync(nothing)
+for (const name of ["tsc", "tsx"]) fs.writeFileSync(path.join(nothing, name), "#!/bin/sh\nexit 0\n", { mode: 0o755 })
+
+const result = spawnSync(path.join(root, "node_modules", ".bin", "docgen"), [], {
   cwd: copy,
   stdio: ["ignore", "inherit", "inherit"],
-  env: { ...process.env, PATH: `${bin}${path.delimiter}${process.env.PATH}` }
+  env: { ...process.env, PATH: `${nothing}${path.delimiter}${process.env.PATH}` }
 })
 if (result.status !== 0) process.exit(result.status ?? 1)
 
