@@ -9,7 +9,7 @@ import { dual } from "effect/Function"
 import type * as HashMap from "effect/HashMap"
 import type { Pipeable } from "effect/Pipeable"
 import type * as Schema from "effect/Schema"
-import * as Machine from "../event/Machine.ts"
+import type * as Machine from "../event/Machine.ts"
 import * as internal from "../internal/decider.ts"
 import * as combinators from "../internal/deciderCombinators.ts"
 
@@ -22,6 +22,8 @@ import * as combinators from "../internal/deciderCombinators.ts"
 export const TypeId: unique symbol = internal.TypeId
 
 /**
+ * The type of {@link TypeId}.
+ *
  * @since 0.1.0
  * @category type ids
  */
@@ -87,7 +89,7 @@ export interface Decider<out Name extends string, in out S, in out C, in out E e
  * @since 0.1.0
  * @category models
  */
-export type Any = Decider<string, any, any, any, any>
+export type Any = Decider<string, any, any, any, any> | Decider<string, any, any, any, never>
 
 /**
  * The state of a decider.
@@ -119,7 +121,7 @@ export type Event<D extends { readonly events: Schema.Schema<any, any> }> = Sche
  * @since 0.1.0
  * @category models
  */
-export type Error<D extends { readonly errors: Schema.Schema<any, any> }> = Schema.Schema.Type<D["errors"]>
+export type Error<D extends { readonly errors: Schema.Schema.All }> = Schema.Schema.Type<D["errors"]>
 
 /**
  * What the first call of {@link make} gives: the contract, which becomes the decider when it is called with the behaviour.

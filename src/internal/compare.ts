@@ -1,3 +1,6 @@
+import * as BigDecimal from "effect/BigDecimal"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Equal from "effect/Equal"
@@ -23,15 +26,20 @@ const absent = Symbol.for("effect-skald/internal/compare/absent")
  * of Effect and of JavaScript, also where one holds another. A member that is `undefined` is absent; `-0` is `0`.
  */
 export const differences = (actual: unknown, expected: unknown): ReadonlyArray<Difference> => {
-  const found: Array<Difference> = []
+  const found: Found = Object.assign([], { above: [] })
   compare(actual, expected, "", found)
   return found
+}
+
+/** What was found so far, and the pairs that are being compared: in a cycle they come again. */
+interface Found extends Array<Difference> {
+  readonly above: Array<readonly [actual: object, expected: object]>
 }
 
 /** Whether two values have the same content. */
 export const same = (actual: unknown, expected: unknown): boolean => differences(actual, expected).length === 0
 
-const compare = (actual: unknown, expected: unknown, path: string, found: Array<Difference>): void => {
+const compare = (actual: unknown, expected: unknown, path: string, found: Found): void => {
   if (actual === expected || Object.is(actual, expected) || Equal.equals(actual, expected)) return
   const differ = () => {
     found.push({ path, actual, expected })
@@ -40,6 +48,13 @@ const compare = (actual: unknown, expected: unknown, path: string, found: Array<
     return differ()
   }
   if (typeof actual === "function" || typeof expected === "function") return differ()
+  if (found.above.some((pair) => pair[0] === actual && pair[1] === expected)) return
+  found.above.push([actual, expected])
+  compareContents(actual, expected, path, found, differ)
+  found.above.pop()
+}
+
+const compareContents = (actual: object, expected: object, path: string, found: Found, differ: () => void): void => {
   if (Array.isArray(actual) && Array.isArray(expected)) return compareLists(actual, expected, path, found)
   if (HashMap.isHashMap(actual) && HashMap.isHashMap(expected)) return compareMaps(actual, expected, path, found)
   if (actual instanceof Map && expected instanceof Map) return compareMaps(actual, expected, path, found)
@@ -50,6 +65,7 @@ const compare = (actual: unknown, expected: unknown, path: string, found: Array<
       ? undefined
       : differ()
   }
+  if (isOpaque(actual)) return differ()
   if (isNative(actual)) return isDeepStrictEqual(actual, expected) ? undefined : differ()
   if (isCollection(actual) && isCollection(expected)) {
     return compareLists(Array.from(actual), Array.from(expected), path, found)
@@ -62,7 +78,7 @@ const compare = (actual: unknown, expected: unknown, path: string, found: Array<
   }
 }
 
-const compareMembers = (actual: unknown, expected: unknown, path: string, found: Array<Difference>): void => {
+const compareMembers = (actual: unknown, expected: unknown, path: string, found: Found): void => {
   if (actual === undefined || expected === undefined) {
     if (actual !== expected) {
       found.push({ path, actual: actual ?? orAbsent(actual), expected: expected ?? orAbsent(expected) })
@@ -76,7 +92,7 @@ const compareLists = (
   actual: ReadonlyArray<unknown>,
   expected: ReadonlyArray<unknown>,
   path: string,
-  found: Array<Difference>
+  found: Found
 ): void => {
   for (let index = 0; index < Math.max(actual.length, expected.length); index++) {
     const at = `${path}[${index}]`
@@ -90,7 +106,7 @@ const compareMaps = (
   actual: Iterable<readonly [unknown, unknown]>,
   expected: Iterable<readonly [unknown, unknown]>,
   path: string,
-  found: Array<Difference>
+  found: Found
 ): void => {
   const rest = Array.from(expected)
   for (const [key, value] of actual) {
@@ -116,6 +132,10 @@ const isCollection = (value: object): value is Iterable<unknown> =>
   Predicate.isIterable(value) && !Effect.isEffect(value)
 
 const kindOf = (value: object): unknown => Object.getPrototypeOf(value) ?? Object.prototype
+
+/** What compares itself, whatever it keeps inside. */
+const isOpaque = (value: object): boolean =>
+  BigDecimal.isBigDecimal(value) || DateTime.isDateTime(value) || Duration.isDuration(value)
 
 const isNative = (value: object): boolean =>
   value instanceof Date || value instanceof RegExp || value instanceof URL || value instanceof ArrayBuffer ||

@@ -3,13 +3,14 @@ import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
-import type { Any, KeyedCommand, KeyedEvent, Tagged } from "../cqrs/Decider.ts"
+import type { Decider, KeyedCommand, KeyedEvent, Tagged } from "../cqrs/Decider.ts"
 import type { Entry, Link } from "../event/Event.ts"
 import * as internal from "./decider.ts"
 import * as EventTypes from "./eventTypes.ts"
 import * as Faults from "./faults.ts"
 
 type AnySchema = Schema.Schema<any, any>
+type Any = Decider<string, any, any, any, any>
 
 const isNever = (schema: AnySchema): boolean => AST.isNeverKeyword(schema.ast)
 

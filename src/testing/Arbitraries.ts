@@ -17,10 +17,11 @@ import * as Position from "../event/Position.ts"
 import * as StreamId from "../event/StreamId.ts"
 import * as EventTypes from "../internal/eventTypes.ts"
 import * as Faults from "../internal/faults.ts"
+import * as Json from "../internal/json.ts"
 
 /**
- * Values of a Schema, of those that a store can hold: without `NaN`, infinities, and text that is not well-formed, where
- * the Schema does not encode them as something else.
+ * Values of a Schema, of those that a store can hold: without `NaN`, infinities, `-0`, and text that is not well-formed,
+ * where the Schema does not encode them as something else, and without keys `__proto__`.
  *
  * Throws when built for a Schema that has no arbitrary: give it an `arbitrary` annotation.
  *
@@ -38,6 +39,9 @@ import * as Faults from "../internal/faults.ts"
 export const of = <A, I>(schema: Schema.Schema<A, I>): FastCheck.Arbitrary<A> => {
   const encode = Schema.encodeEither(schema)
   return Arbitrary.make(schema).filter((value) => {
+    const faults = Faults.make()
+    Json.checkKeys(value, "", faults)
+    if (faults.all.length > 0) return false
     const encoded = encode(value)
     return Either.isLeft(encoded) || isStorable(encoded.right)
   })
@@ -45,7 +49,7 @@ export const of = <A, I>(schema: Schema.Schema<A, I>): FastCheck.Arbitrary<A> =>
 
 /** Only what JSON has no value for is left out: what a Schema encodes wrongly is for the laws to find. */
 const isStorable = (value: unknown): boolean => {
-  if (typeof value === "number") return Number.isFinite(value)
+  if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0)
   if (typeof value === "string") return Faults.isWellFormed(value)
   if (Array.isArray(value)) return value.every(isStorable)
   return Predicate.isRecord(value)

@@ -10,6 +10,7 @@ import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Decider from "../cqrs/Decider.ts"
 import * as Compare from "../internal/compare.ts"
+import * as Walk from "../internal/deciderWalk.ts"
 import * as Survival from "../internal/survival.ts"
 import * as Arbitraries from "./Arbitraries.ts"
 import * as Law from "./Law.ts"
@@ -94,64 +95,6 @@ export const laws = <S, C, E extends Decider.Tagged, Err>(
   ].map((law) => ({ ...law, name: `${decider.name}: ${law.name}` }))
 }
 
-/** One command of a row, decided. */
-interface Step<S, C, E, Err> {
-  readonly before: S
-  readonly command: C
-  readonly answer: Either.Either<ReadonlyArray<E>, Err>
-  readonly after: S
-}
-
-interface Walk<S, C, E, Err> {
-  readonly steps: ReadonlyArray<Step<S, C, E, Err>>
-  readonly events: ReadonlyArray<E>
-  /** Why the walk ended early. */
-  readonly ended?: Law.Difference & { readonly by: "decide" | "evolve" }
-}
-
-/** Decides a row of commands. What throws ends the walk, and is reported by the one law that speaks of it. */
-const walk = <S, C, E extends Decider.Tagged, Err>(
-  decider: Decider.Decider<string, S, C, E, Err>,
-  commands: ReadonlyArray<C>
-): Walk<S, C, E, Err> => {
-  const steps: Array<Step<S, C, E, Err>> = []
-  const events: Array<E> = []
-  let state = decider.initial
-  for (const command of commands) {
-    const before = state
-    const answer = attempt(() => decider.decide(command, before))
-    if (Either.isLeft(answer)) {
-      return { steps, events, ended: { by: "decide", state, command, thrown: answer.left } }
-    }
-    const decided: unknown = answer.right
-    if (!Either.isEither(decided) || (Either.isRight(decided) && !Array.isArray(decided.right))) {
-      return { steps, events, ended: { by: "decide", state, command, "not an Either of events": decided } }
-    }
-    for (const event of Either.isRight(answer.right) ? answer.right.right : []) {
-      const evolved = attempt(() => decider.evolve(state, event))
-      if (Either.isLeft(evolved)) return { steps, events, ended: { by: "evolve", state, event, thrown: evolved.left } }
-      events.push(event)
-      state = evolved.right
-    }
-    steps.push({ before, command, answer: answer.right, after: state })
-  }
-  return { steps, events }
-}
-
-const attempt = <A>(run: () => A): Either.Either<A, unknown> => Either.try({ try: run, catch: (thrown) => thrown })
-
-/** The first thing wrong with any of some values. */
-const first = <A>(
-  values: Iterable<A>,
-  test: (value: A) => Law.Difference | undefined
-): Law.Difference | undefined => {
-  for (const value of values) {
-    const found = test(value)
-    if (found !== undefined) return found
-  }
-  return undefined
-}
-
 // ---------------------------------------------------------------------------------------------------------- behaviour
 
 const commandsLeadToEvents = <S, C, E extends Decider.Tagged, Err>(
@@ -162,7 +105,7 @@ const commandsLeadToEvents = <S, C, E extends Decider.Tagged, Err>(
     let tried = 0
     const refusals = new Map<string, Err>()
     for (const row of FastCheck.sample(commands, { numRuns, seed })) {
-      const walked = walk(decider, row)
+      const walked = Walk.walk(decider, row)
       if (walked.events.length > 0 || walked.ended !== undefined) return { _tag: "Kept", runs: numRuns, skipped: 0 }
       tried += row.length
       for (const { answer } of walked.steps) {
@@ -186,7 +129,7 @@ const decideNeverThrows = <S, C, E extends Decider.Tagged, Err>(
   { commands, decider }: Subject<S, C, E, Err>
 ): Law.Law =>
   Law.make("decide never throws", { commands }, (drawn) => {
-    const { ended } = walk(decider, drawn.commands)
+    const { ended } = Walk.walk(decider, drawn.commands)
     return ended?.by === "decide" ? ended : undefined
   })
 
@@ -200,9 +143,9 @@ const sameForTheSame = <S, C, E extends Decider.Tagged, Err>(
   examine: (parameters) => {
     let waits = 0
     return Law.make("", { commands }, (drawn) => {
-      const { steps } = walk(decider, drawn.commands)
-      if (steps.length > 0 && waits++ < maxWaits) letTheClockMove()
-      return first(steps, ({ after, answer, before, command }) => {
+      const { steps } = Walk.walk(decider, drawn.commands)
+      if (steps.length > 0 && waits++ < maxWaits) Walk.letTheClockMove()
+      return Walk.first(steps, ({ after, answer, before, command }) => {
         const about = { state: before, command }
         return Survival.differ(decider.decide(command, before), answer, { ...about, by: "decide" }) ??
           (Either.isRight(answer)
@@ -213,11 +156,6 @@ const sameForTheSame = <S, C, E extends Decider.Tagged, Err>(
   }
 })
 
-/** Two milliseconds in which nothing happens, so that an answer which reads the clock is another one. */
-const letTheClockMove = (): void => {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
-}
-
 const argumentsStay = <S, C, E extends Decider.Tagged, Err>(
   { commands, decider }: Subject<S, C, E, Err>
 ): Law.Law => {
@@ -227,21 +165,20 @@ const argumentsStay = <S, C, E extends Decider.Tagged, Err>(
   return Law.make("decide and evolve leave their arguments as they are", { commands }, (drawn) => {
     // Copies are tried before the walk itself goes on, since that may change what it is given.
     let state = decider.initial
-    return first(drawn.commands, (command) => {
+    return Walk.first(drawn.commands, (command) => {
       const byDecide = stays("decide", decider.decide, { command, state }, copyCommand, copyState)
       if (byDecide !== undefined) return byDecide
-      const answer = attempt(() => decider.decide(command, state))
-      return first(eventsOf(answer), (event) => {
+      const answer = Walk.attempt(() => decider.decide(command, state))
+      return Walk.first(Walk.eventsOf(answer), (event) => {
         const byEvolve = stays("evolve", decider.evolve, { state, event }, copyState, copyEvent)
-        if (byEvolve === undefined) state = Either.getOrElse(attempt(() => decider.evolve(state, event)), () => state)
+        if (byEvolve === undefined) {
+          state = Either.getOrElse(Walk.attempt(() => decider.evolve(state, event)), () => state)
+        }
         return byEvolve
       })
     })
   })
 }
-
-const eventsOf = <E, Err>(answer: Either.Either<Either.Either<ReadonlyArray<E>, Err>, unknown>): ReadonlyArray<E> =>
-  Either.isRight(answer) && Either.isEither(answer.right) && Either.isRight(answer.right) ? answer.right.right : []
 
 /** Calls a function of two arguments with frozen copies of them, and says what became of these. */
 const stays = <A, B>(
@@ -255,22 +192,13 @@ const stays = <A, B>(
   const copies = Either.all([copyA(a), copyA(a), copyB(b), copyB(b)])
   if (Either.isLeft(copies)) return undefined
   const [keptA, givenA, keptB, givenB] = copies.right
-  const ran = attempt(() => call(freeze(givenA), freeze(givenB)))
+  const ran = Walk.attempt(() => call(Walk.freeze(givenA), Walk.freeze(givenB)))
   const about = { by, ...args }
   return Survival.differ(givenA, keptA, about) ?? Survival.differ(givenB, keptB, about) ??
     (Either.isLeft(ran) && ran.left instanceof TypeError &&
         /read only|not extensible|delete property/.test(ran.left.message)
       ? { ...about, thrown: ran.left }
       : undefined)
-}
-
-/** Freezes what is plain; instances of classes may keep caches of their own. */
-const freeze = <A>(value: A): A => {
-  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (Array.isArray(value) || prototype === Object.prototype || prototype === null) Object.freeze(value)
-  for (const member of Object.values(value)) freeze(member)
-  return value
 }
 
 const decidedEventsAreValid = <S, C, E extends Decider.Tagged, Err>(
@@ -280,8 +208,8 @@ const decidedEventsAreValid = <S, C, E extends Decider.Tagged, Err>(
     "decided events are valid",
     { commands },
     (drawn) =>
-      first(walk(decider, drawn.commands).steps, ({ answer, before, command }) =>
-        Either.isLeft(answer) ? undefined : first(answer.right, (event) => {
+      Walk.first(Walk.walk(decider, drawn.commands).steps, ({ answer, before, command }) =>
+        Either.isLeft(answer) ? undefined : Walk.first(answer.right, (event) => {
           const problem = checkEvent(event)
           return problem === undefined
             ? undefined
@@ -296,12 +224,12 @@ const evolveNeverThrows = <S, C, E extends Decider.Tagged, Err>(
     "evolve never throws",
     { state: states, events: FastCheck.array(events), commands },
     (drawn) => {
-      const { ended } = walk(decider, drawn.commands)
+      const { ended } = Walk.walk(decider, drawn.commands)
       if (ended?.by === "evolve") return ended
-      return first([drawn.state, decider.initial], (from) => {
+      return Walk.first([drawn.state, decider.initial], (from) => {
         let state = from
-        return first(drawn.events, (event) => {
-          const evolved = attempt(() => decider.evolve(state, event))
+        return Walk.first(drawn.events, (event) => {
+          const evolved = Walk.attempt(() => decider.evolve(state, event))
           if (Either.isLeft(evolved)) return { "in state": state, event, thrown: evolved.left }
           state = evolved.right
           return undefined
@@ -315,7 +243,7 @@ const statesStayValid = <S, C, E extends Decider.Tagged, Err>(
 ): Law.Law =>
   Law.make("evolve keeps the state valid", { commands }, (drawn) => {
     let state = decider.initial
-    return first(walk(decider, drawn.commands).events, (event) => {
+    return Walk.first(Walk.walk(decider, drawn.commands).events, (event) => {
       const before = state
       state = decider.evolve(state, event)
       const problem = checkState(state)
@@ -334,12 +262,12 @@ const replayIsAFold = <S, C, E extends Decider.Tagged, Err>(
     "replay(a ++ b) = replay(b) from replay(a)",
     { commands, a: FastCheck.array(events), b: FastCheck.array(events), cut: FastCheck.nat() },
     ({ a, b, commands, cut }) => {
-      const reachable = walk(decider, commands).events
+      const reachable = Walk.walk(decider, commands).events
       const half = cut % (reachable.length + 1)
-      return first([[reachable.slice(0, half), reachable.slice(half)], [a, b]] as const, ([before, after]) => {
+      return Walk.first([[reachable.slice(0, half), reachable.slice(half)], [a, b]] as const, ([before, after]) => {
         const replay = (from: S, history: ReadonlyArray<E>) => Decider.evolveAll(decider, from, history)
-        const whole = attempt(() => replay(decider.initial, [...before, ...after]))
-        const parts = attempt(() => replay(replay(decider.initial, before), after))
+        const whole = Walk.attempt(() => replay(decider.initial, [...before, ...after]))
+        const parts = Walk.attempt(() => replay(replay(decider.initial, before), after))
         if (Either.isLeft(whole) && Either.isLeft(parts)) return undefined
         return Survival.differ(Either.merge(parts), Either.merge(whole), { before, after })
       })
@@ -351,7 +279,7 @@ const snapshotIsReplay = <S, C, E extends Decider.Tagged, Err>(
 ): Law.Law => {
   const store = Survival.stored(decider.state)
   return Law.make("snapshot = replay", { commands, cut: FastCheck.nat() }, ({ commands, cut }) => {
-    const { events } = walk(decider, commands)
+    const { events } = Walk.walk(decider, commands)
     const half = cut % (events.length + 1)
     const snapshot = Decider.evolveAll(decider, decider.initial, events.slice(0, half))
     const tail = events.slice(half)
@@ -359,7 +287,7 @@ const snapshotIsReplay = <S, C, E extends Decider.Tagged, Err>(
       onLeft: (problem) => ({ snapshot, ...problem }),
       onRight: (restored) =>
         Survival.differ(
-          Either.merge(attempt(() => Decider.evolveAll(decider, restored, tail))),
+          Either.merge(Walk.attempt(() => Decider.evolveAll(decider, restored, tail))),
           Decider.evolveAll(decider, decider.initial, events),
           { snapshot, tail }
         )
@@ -376,7 +304,8 @@ const statesSurvive = <S, C, E extends Decider.Tagged, Err>(
   return Law.make(
     "states survive being stored",
     { state: states, commands },
-    ({ commands, state }) => first([state, ...walk(decider, commands).steps.map(({ after }) => after)], survive)
+    ({ commands, state }) =>
+      Walk.first([state, ...Walk.walk(decider, commands).steps.map(({ after }) => after)], survive)
   )
 }
 
@@ -387,7 +316,7 @@ const eventsSurvive = <S, C, E extends Decider.Tagged, Err>(
   return Law.make(
     "events survive being stored",
     { event: events, commands },
-    ({ commands, event }) => first([event, ...walk(decider, commands).events], survive)
+    ({ commands, event }) => Walk.first([event, ...Walk.walk(decider, commands).events], survive)
   )
 }
 
@@ -395,7 +324,7 @@ const commandsSurvive = <S, C, E extends Decider.Tagged, Err>(
   { commands, decider }: Subject<S, C, E, Err>
 ): Law.Law => {
   const survive = Survival.survives(Survival.coded(decider.commands))
-  return Law.make("commands survive their codec", { commands }, ({ commands }) => first(commands, survive))
+  return Law.make("commands survive their codec", { commands }, ({ commands }) => Walk.first(commands, survive))
 }
 
 const errorsSurvive = <S, C, E extends Decider.Tagged, Err>(
@@ -406,6 +335,9 @@ const errorsSurvive = <S, C, E extends Decider.Tagged, Err>(
     "errors survive their codec",
     { commands },
     ({ commands }) =>
-      first(walk(decider, commands).steps, ({ answer }) => Either.isLeft(answer) ? survive(answer.left) : undefined)
+      Walk.first(
+        Walk.walk(decider, commands).steps,
+        ({ answer }) => Either.isLeft(answer) ? survive(answer.left) : undefined
+      )
   )
 }

@@ -156,11 +156,16 @@ const when = <S, C, E extends Decider.Tagged, Err>(
   return self
 }
 
-const failure = (decider: Decider.Any, message: string, actual: unknown, expected: unknown): AssertionError =>
+/** What reports begin with. */
+interface Named {
+  readonly name: string
+}
+
+const failure = (decider: Named, message: string, actual: unknown, expected: unknown): AssertionError =>
   new AssertionError({ message: `${decider.name}: ${message}`, actual, expected, operator: "Given" })
 
 const valid = (
-  decider: Decider.Any,
+  decider: Named,
   what: string,
   value: unknown,
   check: (value: unknown) => string | undefined
@@ -170,13 +175,13 @@ const valid = (
   throw failure(decider, `${what} is not valid\n  ${problem.replaceAll("\n", "\n  ")}`, value, undefined)
 }
 
-const same = (decider: Decider.Any, what: string, actual: unknown, expected: unknown): void => {
+const same = (decider: Named, what: string, actual: unknown, expected: unknown): void => {
   const differences = Compare.differences(actual, expected)
   if (differences.length === 0) return
   throw failure(decider, `${what}: not as expected\n${Compare.formatDifferences(differences)}`, actual, expected)
 }
 
-const meets = <A>(decider: Decider.Any, what: string, actual: A, expected: A | ((value: A) => boolean)): void => {
+const meets = <A>(decider: Named, what: string, actual: A, expected: A | ((value: A) => boolean)): void => {
   if (typeof expected !== "function") return same(decider, what, actual, expected)
   if ((expected as (value: A) => boolean)(actual)) return
   throw failure(decider, `${what} is not accepted by the predicate\n  ${Compare.show(actual)}`, actual, undefined)

@@ -94,7 +94,7 @@ export const decider = <S, C, E extends Decider.Tagged, Err>(
  * Runs laws where no test runner lists them: throws the first that is broken, or all of them in an `AggregateError`.
  *
  * @since 0.1.0
- * @category running
+ * @category runners
  */
 export const check = (laws: ReadonlyArray<Check>): void => {
   const broken = laws.flatMap((law) => {
