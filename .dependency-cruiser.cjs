@@ -20,8 +20,11 @@ const pure = "^src/(event/Machine|cep/(Pattern|Matcher|Window|Join)|cqrs/Decider
 /** Driver files, by the client they speak through. */
 const clients = "(Sqlite|Sql|Postgres|Pg|MySql|Mysql|MariaDb|Redis|Kafka|Amqp|Nats)"
 const drivers = `^src/[a-z]+/${clients}[A-Za-z0-9]*\\.ts$`
+/** The details of drivers: src/internal files named by the client. */
+const details = "(sqlite|sql|postgres|pg|mySql|mysql|mariaDb|redis|kafka|amqp|nats)[A-Za-z0-9]*\\.ts$"
+const driverDetails = [`^src/internal/${details}`, `^src/internal/[a-z]+/${details}`]
 const composed = "^src/(Memory|Sqlite)\\.ts$"
-const apart = [drivers, composed, "^src/testing/", "^src/index\\.ts$"]
+const apart = [drivers, ...driverDetails, composed, "^src/testing/", "^src/index\\.ts$"]
 
 module.exports = {
   forbidden: [
@@ -43,7 +46,7 @@ module.exports = {
       name: "resolvable",
       comment: "An import that cannot be found.",
       severity: "error",
-      from: {},
+      from: { pathNot: "^test/types/" },
       to: { couldNotResolve: true }
     },
     ...wings.map((wing) => ({
@@ -92,14 +95,14 @@ module.exports = {
       comment: "The testing kit takes layers as parameters: it imports no driver and no composed layer.",
       severity: "error",
       from: { path: "^src/testing/" },
-      to: { path: [drivers, composed, "^src/index\\.ts$"], reachable: true }
+      to: { path: [drivers, ...driverDetails, composed, "^src/index\\.ts$"], reachable: true }
     },
     {
       name: "index-without-drivers",
       comment: "The index is the core: importing it loads no driver, no composed layer and no testing kit.",
       severity: "error",
       from: { path: "^src/index\\.ts$" },
-      to: { path: [drivers, composed, "^src/testing/"], reachable: true }
+      to: { path: [drivers, ...driverDetails, composed, "^src/testing/"], reachable: true }
     },
     {
       name: "drivers-stay-home",
