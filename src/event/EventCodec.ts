@@ -9,6 +9,7 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as EventTypes from "../internal/eventTypes.ts"
 import * as Faults from "../internal/faults.ts"
 import * as Json from "../internal/json.ts"
 import type { Raw, Recorded } from "./Envelope.ts"
@@ -56,7 +57,9 @@ export class UnknownEventType
 {
   override get message(): string {
     return `cannot read ${describe(this)}: ${
-      this.reason === "unknownType" ? `known types are ${this.known.join(", ")}` : `known up to version ${this.known[0]}`
+      this.reason === "unknownType"
+        ? `known types are ${this.known.join(", ")}`
+        : `known up to version ${this.known[0]}`
     }`
   }
 }
@@ -74,7 +77,7 @@ export class UndecodableEvent
     faults: Schema.Array(Fault),
     /** The Schema's issue as a tree, for people. */
     issue: Schema.String,
-    /** What an upcaster threw, if that was it. */
+    /** What an upcaster, or the Schema itself, threw, if that was it. */
     cause: Schema.optional(Schema.Defect)
   })
 {
@@ -200,7 +203,7 @@ export const make: {
   const { entries } = group
   const encoders = new Map(Array.from(entries.values(), (entry) => [entry.tag, encoderOf(entry)]))
   const decoders = new Map(Array.from(entries.values(), (entry) => [entry.tag, decoderOf(entry)]))
-  const decodeUnknown: Decoder = options?.unknown === "keep" ? keepUnknown : refuseUnknown(Array.from(entries.keys()))
+  const decodeOther: Decoder = options?.unknown === "keep" ? keepUnknown : refuseUnknown(Array.from(entries.keys()))
 
   const encodeInto: EventCodec<any>["encodeInto"] = (event, path, faults) => {
     const encoder = Predicate.hasProperty(event, "_tag") ? encoders.get(event._tag as string) : undefined
@@ -209,13 +212,13 @@ export const make: {
     faults.push(new Fault({ path, problem: `must be an event of ${known}, got ${Faults.show(event)}` }))
     return undefined
   }
-  const decodePayload = (raw: Raw) => (decoders.get(raw.type) ?? decodeUnknown)(raw)
+  const decodePayload = (raw: Raw) => (decoders.get(raw.type) ?? decodeOther)(raw)
   const decodeAll: EventCodec<any>["decodeAll"] = (raws) => {
     const events: Array<Recorded<unknown>> = []
     for (const raw of raws) {
       const decoder = decoders.get(raw.type)
       if (decoder === undefined && raw.type.startsWith("$")) continue
-      const decoded = (decoder ?? decodeUnknown)(raw)
+      const decoded = (decoder ?? decodeOther)(raw)
       if (Either.isLeft(decoded)) return { events, error: decoded.left }
       events.push(withPayload(raw, decoded.right))
     }
@@ -245,17 +248,27 @@ export const encode = <E, A>(codec: EventCodec<E, A>, event: E): Either.Either<E
 
 const encoderOf = (entry: Entry) => {
   const encodeEvent = ParseResult.encodeUnknownEither(entry.schema as Schema.Schema<any, any>, { errors: "all" })
+  const dropsKeys = EventTypes.hasRecord(entry.schema.ast)
   return (event: unknown, path: string, faults: Array<Fault>): Encoded | undefined => {
-    const payload = encodeEvent(event)
+    const before = faults.length
+    const found: Faults.Faults = { all: faults, add: (at, problem) => faults.push(new Fault({ path: at, problem })) }
+    let payload: Either.Either<unknown, ParseResult.ParseIssue>
+    // A Schema may throw for what it was not made for: a cycle overflows the stack.
+    try {
+      payload = encodeEvent(event)
+      if (dropsKeys) Json.checkKeys(event, path, found)
+    } catch (cause) {
+      found.add(path, `cannot be encoded: ${String(cause)}`)
+      return undefined
+    }
     if (Either.isLeft(payload)) {
       for (const issue of ParseResult.ArrayFormatter.formatIssueSync(payload.left)) {
-        faults.push(new Fault({ path: pathOf(path, issue.path), problem: issue.message }))
+        found.add(pathOf(path, issue.path), issue.message)
       }
       return undefined
     }
-    const before = faults.length
-    Json.check(payload.right, path, { all: faults, add: (at, problem) => faults.push(new Fault({ path: at, problem })) })
-    const tags = entry.tagsOf === undefined ? noTags : tagsOf(entry.tagsOf, event, path, faults)
+    Json.check(payload.right, path, found)
+    const tags = entry.tagsOf === undefined ? noTags : tagsOf(entry.tagsOf, event, `${path}.tags`, found)
     return faults.length > before
       ? undefined
       : { type: entry.tag, schemaVersion: entry.version, payload: payload.right, tags }
@@ -264,67 +277,94 @@ const encoderOf = (entry: Entry) => {
 
 const noTags: ReadonlyArray<string> = []
 
-const tagsOf = (read: (event: any) => ReadonlyArray<string>, event: unknown, path: string, faults: Array<Fault>) => {
-  const tags = Array.from(new Set(read(event)))
+const tagsOf = (
+  read: (event: any) => ReadonlyArray<string>,
+  event: unknown,
+  path: string,
+  faults: Faults.Faults
+): ReadonlyArray<string> => {
+  let tags: ReadonlyArray<string>
+  try {
+    tags = read(event)
+  } catch (cause) {
+    faults.add(path, `cannot be read: ${String(cause)}`)
+    return noTags
+  }
+  if (!Array.isArray(tags)) {
+    faults.add(path, `must be a list, got ${Faults.show(tags)}`)
+    return noTags
+  }
   tags.forEach((tag, index) => {
     const problem = Faults.nameProblem(tag)
-    if (problem !== undefined) faults.push(new Fault({ path: `${path}.tags[${index}]`, problem }))
+    if (problem !== undefined) faults.add(`${path}[${index}]`, problem)
   })
-  return tags
+  return Array.from(new Set(tags))
 }
 
 const pathOf = (path: string, rest: ReadonlyArray<PropertyKey>): string =>
   rest.reduce<string>((at, key) => typeof key === "number" ? `${at}[${key}]` : `${at}.${String(key)}`, path)
 
 const decoderOf = (entry: Entry): Decoder => {
-  const decodeCurrent = ParseResult.decodeUnknownEither(entry.schema as Schema.Schema<any, any>)
+  const decodeCurrent = decodeUnknown(entry.schema)
   const older = new Map(
-    Object.entries(entry.upcasters).map(([version, link]) => [
-      Number(version),
-      ParseResult.decodeUnknownEither(link.schema as Schema.Schema<any, any>)
-    ])
+    Object.entries(entry.upcasters).map(([version, link]) => [Number(version), decodeUnknown(link.schema)])
   )
-  return (raw) => {
-    if (raw.schemaVersion === entry.version) {
-      const decoded = decodeCurrent(tagged(entry.tag, raw.payload))
-      return Either.isRight(decoded)
-        ? decoded as Either.Either<unknown, never>
-        : Either.left(undecodable(raw, decoded.left))
+  // What upcasters make is checked, and freed of what the older Schema had and this one does not.
+  const validate = ParseResult.validateEither(entry.schema, allErrors)
+
+  const upcast = (raw: Raw, old: unknown): Either.Either<unknown, DecodeError> => {
+    let value: any = old
+    try {
+      for (let version = raw.schemaVersion; version < entry.version; version++) {
+        value = entry.upcasters[version]!.to(value)
+      }
+    } catch (cause) {
+      return Either.left(undecodable(raw, [], `an upcaster threw ${String(cause)}`, cause))
     }
-    const decodeOlder = older.get(raw.schemaVersion)
-    if (decodeOlder === undefined) {
+    const event = validate(Predicate.isReadonlyRecord(value) ? { ...value, _tag: entry.tag } : value)
+    return Either.mapLeft(event, (issue) => refused(raw, issue))
+  }
+  const decode: Decoder = (raw) => {
+    const isCurrent = raw.schemaVersion === entry.version
+    const decoder = isCurrent ? decodeCurrent : older.get(raw.schemaVersion)
+    if (decoder === undefined) {
       return Either.left(
         new UnknownEventType({ ...placeOf(raw), reason: "unknownSchemaVersion", known: [String(entry.version)] })
       )
     }
-    const decoded = decodeOlder(raw.payload)
-    if (Either.isLeft(decoded)) return Either.left(undecodable(raw, decoded.left))
+    const decoded = decoder(tagged(entry.tag, raw.payload))
+    if (Either.isLeft(decoded)) return Either.left(refused(raw, decoded.left))
+    return isCurrent ? decoded as Either.Either<unknown, never> : upcast(raw, decoded.right)
+  }
+  return (raw) => {
+    // A Schema may throw for what it was not made for: what nests too deep overflows the stack.
     try {
-      let value: any = decoded.right
-      for (let version = raw.schemaVersion; version < entry.version; version++) {
-        value = entry.upcasters[version]!.to(value)
-      }
-      return Either.right({ ...value, _tag: entry.tag })
+      return decode(raw)
     } catch (cause) {
-      return Either.left(
-        new UndecodableEvent({ ...placeOf(raw), faults: [], issue: `an upcaster threw ${String(cause)}`, cause })
-      )
+      return Either.left(undecodable(raw, [], `its Schema threw ${String(cause)}`, cause))
     }
   }
 }
+
+const allErrors = { errors: "all" } as const
+
+const decodeUnknown = (schema: Schema.Schema<any, any>) => ParseResult.decodeUnknownEither(schema, allErrors)
 
 /** A payload of another house may leave the tag to its envelope. */
 const tagged = (tag: string, payload: unknown): unknown =>
   typeof payload === "object" && payload !== null && !("_tag" in payload) ? { _tag: tag, ...payload } : payload
 
-const undecodable = (raw: Raw, issue: ParseResult.ParseIssue): UndecodableEvent =>
-  new UndecodableEvent({
-    ...placeOf(raw),
-    faults: ParseResult.ArrayFormatter.formatIssueSync(issue).map((each) =>
+const undecodable = (raw: Raw, faults: ReadonlyArray<Fault>, issue: string, cause?: unknown): UndecodableEvent =>
+  new UndecodableEvent({ ...placeOf(raw), faults, issue, ...(cause === undefined ? undefined : { cause }) })
+
+const refused = (raw: Raw, issue: ParseResult.ParseIssue): UndecodableEvent =>
+  undecodable(
+    raw,
+    ParseResult.ArrayFormatter.formatIssueSync(issue).map((each) =>
       new Fault({ path: pathOf("payload", each.path), problem: each.message })
     ),
-    issue: ParseResult.TreeFormatter.formatIssueSync(issue)
-  })
+    ParseResult.TreeFormatter.formatIssueSync(issue)
+  )
 
 const keepUnknown: Decoder = (raw) =>
   Either.right(

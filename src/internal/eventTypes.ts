@@ -114,6 +114,31 @@ const isTurned = (ast: AST.AST, tag: string): boolean => {
   return AST.isTransformation(ast) && [ast.from, ast.to].some((side) => (infoOf(side, tag)?.version ?? 1) > 1)
 }
 
+/** Whether a Schema has records anywhere, whose keys are data. */
+export const hasRecord = (ast: AST.AST, seen = new Set<AST.AST>()): boolean => {
+  if (seen.has(ast)) return false
+  seen.add(ast)
+  const within = (part: AST.AST) => hasRecord(part, seen)
+  switch (ast._tag) {
+    case "TypeLiteral":
+      return ast.indexSignatures.length > 0 || ast.propertySignatures.some((property) => within(property.type))
+    case "TupleType":
+      return [...ast.elements, ...ast.rest].some((element) => within(element.type))
+    case "Union":
+      return ast.types.some(within)
+    case "Declaration":
+      return ast.typeParameters.some(within)
+    case "Refinement":
+      return within(ast.from)
+    case "Transformation":
+      return within(ast.from) || within(ast.to)
+    case "Suspend":
+      return within(ast.f())
+    default:
+      return false
+  }
+}
+
 /** What is known of each tag of some event types; throws `InvalidInput` with every fault. */
 export const entries = (types: ReadonlyArray<Any>): ReadonlyMap<string, Entry> => {
   const faults = Faults.make()

@@ -35,7 +35,7 @@ export const show = (value: unknown): string => {
   } catch {
     text = Predicate.isRecord(value) ? "an object" : typeof value
   }
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text
+  return text.length > 60 ? `${text.slice(0, 57).replace(/[\ud800-\udbff]$/, "")}…` : text
 }
 
 /** The longest name, in UTF-16 code units, that every driver keeps. */
