@@ -6,7 +6,10 @@
 import { Packr } from "msgpackr"
 import type { Format } from "./PayloadFormat.ts"
 
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSize: true })
+/** As JSON does it: members that are `undefined` are left out, and a member named `toJSON` is a member. */
+const asJson = { useToJSON: false, skipValues: [undefined] }
+
+const packr = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSize: true, ...asJson })
 
 /**
  * MessagePack, plain: readable by any implementation.
@@ -17,6 +20,6 @@ const packr = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSiz
 export const format: Format = {
   name: "msgpack",
   // `pack` may answer with a view of a buffer it uses again
-  write: (value) => Uint8Array.from(packr.pack(value)),
+  write: (value) => new Uint8Array(packr.pack(value)),
   read: (serialized) => packr.unpack(typeof serialized === "string" ? Buffer.from(serialized, "latin1") : serialized)
 }

@@ -27,7 +27,8 @@ export interface Format {
   readonly read: (serialized: Serialized) => unknown
 }
 
-const decoder = new TextDecoder()
+/** Bytes that are no UTF-8 are refused, not replaced. */
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /**
  * JSON text.
