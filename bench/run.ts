@@ -7,9 +7,12 @@ import { parseArgs } from "node:util"
 import * as Kit from "./kit.ts"
 
 const folder = import.meta.dirname
+/** `.ts` as it stands, `.mjs` as scripts/bench.mjs builds it. */
+const extension = path.extname(import.meta.filename)
 const names = fs.readdirSync(folder)
-  .filter((name) => name.endsWith(".ts") && name !== "run.ts" && name !== "kit.ts")
-  .map((name) => path.basename(name, ".ts"))
+  .map((name) => path.parse(name))
+  .filter(({ ext, name }) => ext === extension && !["run", "kit"].includes(name) && !name.startsWith("chunk-"))
+  .map(({ name }) => name)
   .sort()
 
 const usage = [
@@ -67,7 +70,7 @@ const settings: Kit.Settings = {
 
 let ran = 0
 for (const name of wanted) {
-  const module = (await import(pathToFileURL(path.join(folder, `${name}.ts`)).href)) as {
+  const module = (await import(pathToFileURL(path.join(folder, `${name}${extension}`)).href)) as {
     default?: ReadonlyArray<Kit.Case>
   }
   if (!Array.isArray(module.default)) throw new Error(`bench/${name}.ts has no default export of cases`)
