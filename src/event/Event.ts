@@ -6,7 +6,6 @@
 import * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import * as EventTypes from "../internal/eventTypes.ts"
-import type { InvalidInput } from "./InvalidInput.ts"
 
 /**
  * Any Schema of values with a `_tag`: what is accepted wherever an event type is.
@@ -119,7 +118,7 @@ export const upcast = <S extends Schema.Schema.Any, To>(
  * An event type: call it to construct an event, use it wherever a Schema is used.
  *
  * Constructing throws `ParseError` for fields that the Schema refuses, as Schema's own `make` does. A reserved tag, a field
- * named `_tag`, and a hole in the chain of upcasters do not type-check, and throw {@link InvalidInput} when built.
+ * named `_tag`, and a hole in the chain of upcasters do not type-check, and throw `InvalidInput` when built.
  *
  * @example
  * ```ts
@@ -214,7 +213,7 @@ type Distinct<Es extends ReadonlyArray<Any>, Seen = never> = Es extends readonly
 export type UniqueTags<Es extends ReadonlyArray<Any>> = Es & Distinct<Es>
 
 /**
- * Gathers event types. Two with one tag do not type-check, and throw {@link InvalidInput} when built; so does a Schema whose
+ * Gathers event types. Two with one tag do not type-check, and throw `InvalidInput` when built; so does a Schema whose
  * tags cannot be read from it, or with a reserved one.
  *
  * @example

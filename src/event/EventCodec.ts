@@ -9,9 +9,8 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import * as EventTypes from "../internal/eventTypes.ts"
+import { encoderOf, pathOf } from "../internal/eventEncoder.ts"
 import * as Faults from "../internal/faults.ts"
-import * as Json from "../internal/json.ts"
 import type { Raw, Recorded } from "./Envelope.ts"
 import { withPayload } from "./Envelope.ts"
 import type { Any, Entry, Group } from "./Event.ts"
@@ -245,64 +244,6 @@ export const encode = <E, A>(codec: EventCodec<E, A>, event: E): Either.Either<E
     ? Either.right(encoded)
     : Either.left(new InvalidEvent({ faults: faults as [Fault, ...Array<Fault>] }))
 }
-
-const encoderOf = (entry: Entry) => {
-  const encodeEvent = ParseResult.encodeUnknownEither(entry.schema as Schema.Schema<any, any>, { errors: "all" })
-  const dropsKeys = EventTypes.hasRecord(entry.schema.ast)
-  return (event: unknown, path: string, faults: Array<Fault>): Encoded | undefined => {
-    const before = faults.length
-    const found: Faults.Faults = { all: faults, add: (at, problem) => faults.push(new Fault({ path: at, problem })) }
-    let payload: Either.Either<unknown, ParseResult.ParseIssue>
-    // A Schema may throw for what it was not made for: a cycle overflows the stack.
-    try {
-      payload = encodeEvent(event)
-      if (dropsKeys) Json.checkKeys(event, path, found)
-    } catch (cause) {
-      found.add(path, `cannot be encoded: ${String(cause)}`)
-      return undefined
-    }
-    if (Either.isLeft(payload)) {
-      for (const issue of ParseResult.ArrayFormatter.formatIssueSync(payload.left)) {
-        found.add(pathOf(path, issue.path), issue.message)
-      }
-      return undefined
-    }
-    Json.check(payload.right, path, found)
-    const tags = entry.tagsOf === undefined ? noTags : tagsOf(entry.tagsOf, event, `${path}.tags`, found)
-    return faults.length > before
-      ? undefined
-      : { type: entry.tag, schemaVersion: entry.version, payload: payload.right, tags }
-  }
-}
-
-const noTags: ReadonlyArray<string> = []
-
-const tagsOf = (
-  read: (event: any) => ReadonlyArray<string>,
-  event: unknown,
-  path: string,
-  faults: Faults.Faults
-): ReadonlyArray<string> => {
-  let tags: ReadonlyArray<string>
-  try {
-    tags = read(event)
-  } catch (cause) {
-    faults.add(path, `cannot be read: ${String(cause)}`)
-    return noTags
-  }
-  if (!Array.isArray(tags)) {
-    faults.add(path, `must be a list, got ${Faults.show(tags)}`)
-    return noTags
-  }
-  tags.forEach((tag, index) => {
-    const problem = Faults.nameProblem(tag)
-    if (problem !== undefined) faults.add(`${path}[${index}]`, problem)
-  })
-  return Array.from(new Set(tags))
-}
-
-const pathOf = (path: string, rest: ReadonlyArray<PropertyKey>): string =>
-  rest.reduce<string>((at, key) => typeof key === "number" ? `${at}[${key}]` : `${at}.${String(key)}`, path)
 
 const decoderOf = (entry: Entry): Decoder => {
   const decodeCurrent = decodeUnknown(entry.schema)

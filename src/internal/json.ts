@@ -3,9 +3,6 @@ import * as Faults from "./faults.ts"
 /** How deep a payload may nest. */
 export const maxDepth = 200
 
-/** How many faults are looked for: a value that holds itself twice has more of them than there is time for. */
-const maxFaults = 1_000
-
 /**
  * Says of a value whether JSON gives it back as it is, and adds each place where it would not.
  * `undefined` members of objects are absent, as in JSON; `-0` becomes `0`. A key `__proto__` is refused, since formats and

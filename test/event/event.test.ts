@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Equal, FastCheck as fc, JSONSchema, ParseResult, Schema } from "effect"
 import * as Event from "effect-skald/event/Event"
 import { InvalidInput } from "effect-skald/event/InvalidInput"
+import * as Arbitraries from "effect-skald/testing/Arbitraries"
 
 const PaidV1 = Schema.Struct({ order: Schema.String })
 const PaidV2 = Schema.Struct({ order: Schema.String, payment: Schema.String })
@@ -114,7 +115,7 @@ describe("an event type is a Schema", () => {
       const is = Schema.is(schema)
       const equals = Schema.equivalence(schema)
       fc.assert(
-        fc.property(Arbitrary.make(schema), (value) => {
+        fc.property(Arbitraries.of(schema), (value) => {
           assert.isTrue(is(value))
           const encoded = Schema.encodeSync(schema)(value)
           const decoded = Schema.decodeUnknownSync(schema)(encoded)
