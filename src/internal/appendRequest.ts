@@ -77,8 +77,7 @@ interface Shared {
   readonly text: string
 }
 
-const invalid = (faults: Array<Fault>): InvalidEvent =>
-  new InvalidEvent({ faults: faults as [Fault, ...Array<Fault>] })
+const invalid = (faults: Array<Fault>): InvalidEvent => new InvalidEvent({ faults: faults as [Fault, ...Array<Fault>] })
 
 const addProblem = (faults: Faults.Faults, path: string, problem: string | undefined): void => {
   if (problem !== undefined) faults.add(path, problem)
@@ -179,7 +178,9 @@ const makeTags = (tags: ReadonlyArray<string> | undefined, path: string, faults:
  * share one, so that it is written once; the first of them begins the conversation where the fiber is in none.
  */
 const makeMetadata = (own: Metadata | undefined, id: string, path: string, call: Call): Shared => {
-  if (own === undefined || isEmpty(own)) return call.metadata ??= shared(merge(undefined, id, call), `${path}.metadata`, call)
+  if (own === undefined || isEmpty(own)) {
+    return call.metadata ??= shared(merge(undefined, id, call), `${path}.metadata`, call)
+  }
   if (own.tenant !== undefined && own.tenant !== call.tenant) {
     call.faults.add(
       `${path}.metadata.tenant`,
@@ -224,8 +225,9 @@ const shared = (value: Metadata, path: string, call: Call): Shared => {
   }
   for (const [name, header] of Object.entries(value.headers ?? {})) {
     addProblem(faults, `${path}.headers`, Faults.nameProblem(name))
-    if (typeof header !== "string") faults.add(`${path}.headers.${name}`, `must be a string, got ${Faults.show(header)}`)
-    else if (!Faults.isWellFormed(header)) faults.add(`${path}.headers.${name}`, "must be well-formed Unicode")
+    if (typeof header !== "string") {
+      faults.add(`${path}.headers.${name}`, `must be a string, got ${Faults.show(header)}`)
+    } else if (!Faults.isWellFormed(header)) faults.add(`${path}.headers.${name}`, "must be well-formed Unicode")
   }
   return { value, text: JSON.stringify(value) }
 }
@@ -238,7 +240,8 @@ const contentOf = (
   schemaVersion: number,
   tags: ReadonlyArray<string>,
   occurredAt: number | undefined
-): string => hash("sha256", Json.canonical([event.type, schemaVersion, event.payload, tags, occurredAt ?? null]), "base64")
+): string =>
+  hash("sha256", Json.canonical([event.type, schemaVersion, event.payload, tags, occurredAt ?? null]), "base64")
 
 /** Bytes of a payload; counted one by one only where its length leaves a doubt. */
 const byteLength = (payload: Serialized, limit: number): number =>

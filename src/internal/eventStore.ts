@@ -82,8 +82,10 @@ export const makeEncoded = <C extends Driver.Capability = never>(
       Effect.withFiberRuntime((fiber) => {
         const page = ReadRequest.stream(stream, options, tenantOf(fiber))
         if (Either.isLeft(page)) return Effect.fail(page.left)
-        return Effect.flatMap(driver.readStream({ ...page.right, limit: foldPage }), (rows) =>
-          Effect.map(toRaws(rows), (events) => ({ events, more: events.length === foldPage })))
+        return Effect.flatMap(
+          driver.readStream({ ...page.right, limit: foldPage }),
+          (rows) => Effect.map(toRaws(rows), (events) => ({ events, more: events.length === foldPage }))
+        )
       })
 
     const readAll: Operations["readAll"] = (options) =>
@@ -113,7 +115,9 @@ export const makeEncoded = <C extends Driver.Capability = never>(
           let cursor = from
           let told = -1
           const caughtUp = Effect.suspend(() => {
-            if (options.onCaughtUp === undefined || told === cursor) return Effect.void
+            if (options.onCaughtUp === undefined || told === cursor) {
+              return Effect.void
+            }
             told = cursor
             return options.onCaughtUp(cursor as Position)
           })
@@ -144,11 +148,15 @@ export const makeEncoded = <C extends Driver.Capability = never>(
       find: (id) =>
         Effect.withFiberRuntime((fiber) => {
           const problem = EventId.problem(id)
-          if (problem !== undefined) return refuse("id", problem)
+          if (problem !== undefined) {
+            return refuse("id", problem)
+          }
           return Effect.map(driver.find(tenantOf(fiber), id), (found) =>
             found === undefined ? Option.none() : Option.some({ id, ...found } as AppendedEvent))
         }),
-      streamState: (stream) => forStream(stream, (tenant) => Effect.map(driver.streamStatus(tenant, stream), stateOf)),
+      streamState: (stream) =>
+        forStream(stream, (tenant) =>
+          Effect.map(driver.streamStatus(tenant, stream), stateOf)),
       head: driver.head as Effect.Effect<Position, never>,
       truncate: (stream, { before }) =>
         forStream(stream, (tenant): ReturnType<Operations["truncate"]> => {
@@ -198,9 +206,7 @@ const forStream = <A, E>(
   stream: string,
   run: (tenant: string) => Effect.Effect<A, E>
 ): Effect.Effect<A, E | InvalidInput> =>
-  Effect.withFiberRuntime((fiber) =>
-    Effect.flatMap(StreamId.parse(stream), () => run(tenantOf(fiber)))
-  )
+  Effect.withFiberRuntime((fiber) => Effect.flatMap(StreamId.parse(stream), () => run(tenantOf(fiber))))
 
 const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInput> =>
   Effect.fail(new InvalidInput({ faults: [new Fault({ path, problem })] }))
@@ -264,4 +270,3 @@ const foldPage = 256
 
 /** About how many bytes of payload a page holds. */
 const pageBytes = 4_194_304
-

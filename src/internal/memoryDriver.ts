@@ -102,7 +102,9 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
       for (let index = upperBound(list, after); index < list.length; index++) {
         const entry = list[index]!
         if (first !== undefined && entry.position >= first) break
-        if (entry.tenant === tenant && isVisible(entry) && Query.matches(query, { type: entry.type, tags: entry.tagSet })) {
+        if (
+          entry.tenant === tenant && isVisible(entry) && Query.matches(query, { type: entry.type, tags: entry.tagSet })
+        ) {
           first = entry.position
           break
         }
@@ -189,27 +191,29 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
   }
 
   const appendWith = (request: Driver.AppendRequest, hook: Driver.Hook) =>
-    lock.withPermits(1)(Effect.uninterruptibleMask((restore) =>
-      Effect.suspend((): Effect.Effect<Driver.AppendResult, Driver.Refusal> => {
-        const refused = refuse(request)
-        if (refused !== undefined) return "_tag" in refused ? Effect.fail(refused) : Effect.succeed(refused)
-        hooksRunning = true
-        const result = write(request)
-        return restore(hook(log.slice(head))).pipe(
-          Effect.onExit((exit) =>
-            Effect.sync(() => {
-              hooksRunning = false
-              if (Exit.isFailure(exit)) while (log.length > head) removeLast()
-              else publish()
+    lock.withPermits(1)(
+      Effect.uninterruptibleMask((restore) =>
+        Effect.suspend((): Effect.Effect<Driver.AppendResult, Driver.Refusal> => {
+          const refused = refuse(request)
+          if (refused !== undefined) return "_tag" in refused ? Effect.fail(refused) : Effect.succeed(refused)
+          hooksRunning = true
+          const result = write(request)
+          return restore(hook(log.slice(head))).pipe(
+            Effect.onExit((exit) =>
+              Effect.sync(() => {
+                hooksRunning = false
+                if (Exit.isFailure(exit)) { while (log.length > head) removeLast() }
+                else publish()
+              })
+            ),
+            Effect.mapBoth({
+              onSuccess: () => result,
+              onFailure: (cause) => new StoreError({ reason: "hook", operation: "EventStore.append", cause })
             })
-          ),
-          Effect.mapBoth({
-            onSuccess: () => result,
-            onFailure: (cause) => new StoreError({ reason: "hook", operation: "EventStore.append", cause })
-          })
-        )
-      })
-    ))
+          )
+        })
+      )
+    )
 
   /** What a read looks through: the shortest list that holds all it asks for. */
   const source = (page: Driver.LogPage): ReadonlyArray<Entry> => {

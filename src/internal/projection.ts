@@ -101,7 +101,10 @@ const open = (self: Projection.Any, options: Projection.RunOptions | undefined):
 
 /** One key for each tenant, unless the projection is of all tenants. */
 const keyOf = (self: Projection.Any): Effect.Effect<string> =>
-  Effect.map(Correlation.current, ({ tenant }) => tenantKey(self.allTenants ? undefined : tenant, `projection/${self.name}`))
+  Effect.map(
+    Correlation.current,
+    ({ tenant }) => tenantKey(self.allTenants ? undefined : tenant, `projection/${self.name}`)
+  )
 
 const openState = (self: Projection.Projection<string, any, any>, options: Projection.RunOptions | undefined) =>
   Effect.gen(function*() {
@@ -116,16 +119,22 @@ const openState = (self: Projection.Projection<string, any, any>, options: Proje
     let unsaved = 0
     const save = Effect.suspend(() => {
       const position = work.position
-      return Effect.flatMap(DateTime.now, (savedAt) =>
-        Effect.flatMap(Schema.encode(text)(state), (encoded) =>
-          snapshots.save({ key, fingerprint, version: position as StreamVersion, state: encoded, savedAt }))).pipe(
-          Effect.tap(() =>
-            Effect.sync(() => {
-              saved = position
-              unsaved = 0
-            })
+      return Effect.flatMap(
+        DateTime.now,
+        (savedAt) =>
+          Effect.flatMap(
+            Schema.encode(text)(state),
+            (encoded) =>
+              snapshots.save({ key, fingerprint, version: position as StreamVersion, state: encoded, savedAt })
           )
+      ).pipe(
+        Effect.tap(() =>
+          Effect.sync(() => {
+            saved = position
+            unsaved = 0
+          })
         )
+      )
     })
     const work: Work = {
       position: saved,
@@ -169,7 +178,9 @@ const openHandler = (self: Projection.Handler<string, any, any, any>, options: P
           const { error, events } = self.decodeAll(raws)
           const position = reached(raws, events, error, work.position)
           return Effect.zipRight(
-            position > work.position ? commit(position, events.length > 0 ? self.handle(events) : Effect.void) : Effect.void,
+            position > work.position
+              ? commit(position, events.length > 0 ? self.handle(events) : Effect.void)
+              : Effect.void,
             error === undefined ? Effect.void : Effect.fail(error)
           )
         }),

@@ -21,10 +21,11 @@ export const reader = (formats: Formats, transform: Transform | undefined) => {
   /** The payloads that the transform was applied to, by position, as they were before. */
   const revert = (rows: ReadonlyArray<Driver.Row>): Effect.Effect<ReadonlyMap<number, Serialized>, StoreError> => {
     const touched = rows.filter((row) => row.format.endsWith(mark!))
-    return transform!.decode(touched.map((row) => itemOf(row, (JSON.parse(row.metadata) as Metadata).tenant ?? ""))).pipe(
-      Effect.map((payloads) => new Map(touched.map((row, index) => [row.position, payloads[index]!]))),
-      Effect.mapError((cause) => new StoreError({ reason: "unknown", operation: "PayloadTransform.decode", cause }))
-    )
+    return transform!.decode(touched.map((row) => itemOf(row, (JSON.parse(row.metadata) as Metadata).tenant ?? "")))
+      .pipe(
+        Effect.map((payloads) => new Map(touched.map((row, index) => [row.position, payloads[index]!]))),
+        Effect.mapError((cause) => new StoreError({ reason: "unknown", operation: "PayloadTransform.decode", cause }))
+      )
   }
 
   const parse = (rows: ReadonlyArray<Driver.Row>, reverted: ReadonlyMap<number, Serialized> | undefined) => {

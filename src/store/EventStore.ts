@@ -361,12 +361,21 @@ export const makeEncoded: <C extends Capability = never>(driver: Driver<C>) => E
  */
 export const layerDriver = <E, R, C extends Capability = never>(
   driver: Effect.Effect<Driver<C>, E, R>
-): Layer.Layer<EventStore | Capable<C>, E, Exclude<R, Scope.Scope>> =>
+): Layer.Layer<EventStore | (C extends Capability ? Capable<C> : never), E, Exclude<R, Scope.Scope>> =>
   Layer.scopedContext(Effect.map(Effect.flatMap(driver, makeEncoded), (service) => {
     let context: Context.Context<any> = Context.make(EventStore, service as unknown as Service)
     for (const capability of service.capabilities) context = Context.add(context, capable(capability), service as any)
     return context
   }))
+
+/**
+ * The driver in memory, a log of its own each time it is made: for several stores over one log, with
+ * payload formats or transforms of their own for example.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const driverMemory: Effect.Effect<Driver, never, Scope.Scope> = Memory.make
 
 /**
  * An event store in memory, one for each time the layer is built. Nothing survives the process.
@@ -376,4 +385,4 @@ export const layerDriver = <E, R, C extends Capability = never>(
  * @since 0.1.0
  * @category layers
  */
-export const layerMemory: Layer.Layer<EventStore> = layerDriver(Memory.make)
+export const layerMemory: Layer.Layer<EventStore> = layerDriver(driverMemory)
