@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
+import { globalValue } from "effect/GlobalValue"
 import type * as Scope from "effect/Scope"
 import * as Position from "../event/Position.ts"
 import {
@@ -50,6 +51,9 @@ class Index {
 }
 
 const none: ReadonlyArray<Entry> = []
+
+/** Whether the fiber runs a hook, and so holds the lock. */
+const insideHook = globalValue("effect-skald/store/memory/insideHook", () => FiberRef.unsafeMake(false))
 
 /** No name holds NUL. */
 const keyOf = (tenant: string, name: string): string => tenant === "" ? name : `${tenant}\u0000${name}`
@@ -190,30 +194,46 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     return Effect.succeed(result)
   }
 
-  const appendWith = (request: Driver.AppendRequest, hook: Driver.Hook) =>
-    lock.withPermits(1)(
-      Effect.uninterruptibleMask((restore) =>
-        Effect.suspend((): Effect.Effect<Driver.AppendResult, Driver.Refusal> => {
-          const refused = refuse(request)
-          if (refused !== undefined) return "_tag" in refused ? Effect.fail(refused) : Effect.succeed(refused)
-          hooksRunning = true
-          const result = write(request)
-          return restore(hook(log.slice(head))).pipe(
-            Effect.onExit((exit) =>
-              Effect.sync(() => {
-                hooksRunning = false
-                if (Exit.isFailure(exit)) { while (log.length > head) removeLast() }
-                else publish()
-              })
-            ),
-            Effect.mapBoth({
-              onSuccess: () => result,
-              onFailure: (cause) => new StoreError({ reason: "hook", operation: "EventStore.append", cause })
+  /** Writes, runs the hook, and undoes what was written if that fails: what a hook appends is undone with it. */
+  const appendHooked = (request: Driver.AppendRequest, hook: Driver.Hook) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.suspend((): Effect.Effect<Driver.AppendResult, Driver.Refusal> => {
+        const refused = refuse(request)
+        if (refused !== undefined) return "_tag" in refused ? Effect.fail(refused) : Effect.succeed(refused)
+        const before = log.length
+        const result = write(request)
+        return Effect.locally(restore(hook(log.slice(before))), insideHook, true).pipe(
+          Effect.tapErrorCause(() =>
+            Effect.sync(() => {
+              while (log.length > before) removeLast()
             })
-          )
+          ),
+          Effect.mapBoth({
+            onSuccess: () => result,
+            onFailure: (cause) => new StoreError({ reason: "hook", operation: "EventStore.append", cause })
+          })
+        )
+      })
+    )
+
+  const appendWith = (request: Driver.AppendRequest, hook: Driver.Hook) =>
+    lock.withPermits(1)(Effect.suspend(() => {
+      hooksRunning = true
+      return Effect.ensuring(
+        appendHooked(request, hook),
+        Effect.sync(() => {
+          hooksRunning = false
+          publish()
         })
       )
-    )
+    }))
+
+  /** The last version that readers see. */
+  const visibleVersion = ({ entries }: StreamLog): number => {
+    let version = entries.length
+    while (version > 0 && entries[version - 1]!.position > head) version--
+    return version
+  }
 
   /** What a read looks through: the shortest list that holds all it asks for. */
   const source = (page: Driver.LogPage): ReadonlyArray<Entry> => {
@@ -258,8 +278,7 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     const found = streams.get(keyOf(page.tenant, page.stream))
     if (found === undefined || found.tombstoned) return none
     const low = Math.max(page.from, found.firstVersion)
-    let high = Math.min(page.to, found.entries.length)
-    while (high > 0 && found.entries[high - 1]!.position > head) high--
+    const high = Math.min(page.to, visibleVersion(found))
     return page.backwards
       ? found.entries.slice(Math.max(low, high - page.limit + 1) - 1, Math.max(high, low - 1)).reverse()
       : found.entries.slice(low - 1, Math.max(low - 1, Math.min(high, low + page.limit - 1)))
@@ -280,43 +299,45 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     capabilities: [],
     limits: { events: 1_000_000, streams: 100_000, payload: 67_108_864 },
     append: (request, hook) =>
-      hook !== undefined
-        ? appendWith(request, hook)
-        : Effect.suspend(() =>
+      hook === undefined
+        ? Effect.suspend(() =>
           hooksRunning ? lock.withPermits(1)(Effect.suspend(() => appendNow(request))) : appendNow(request)
-        ),
+        )
+        : Effect.flatMap(FiberRef.get(insideHook), (inside) =>
+          inside ? appendHooked(request, hook) : appendWith(request, hook)),
     readStream: (page) => Effect.sync(() => readStream(page)),
     readLog: (page) => Effect.sync(() => readLog(page)),
     head: Effect.sync(() => head),
     streamStatus: (tenant, stream) =>
       Effect.sync(() => {
         const found = streams.get(keyOf(tenant, stream))
-        return found === undefined ? { state: "missing", version: 0, firstVersion: 1 } : {
+        const version = found === undefined ? 0 : visibleVersion(found)
+        return found === undefined || version === 0 ? { state: "missing", version: 0, firstVersion: 1 } : {
           state: found.tombstoned ? "tombstoned" : "live",
-          version: found.entries.length,
+          version,
           firstVersion: found.firstVersion
         }
       }),
     find: (tenant, id) =>
       Effect.sync(() => {
         const entry = ids.get(keyOf(tenant, id))
-        return entry === undefined
+        return entry === undefined || entry.position > head
           ? undefined
           : { stream: entry.stream, version: entry.version, position: entry.position }
       }),
     truncate: ({ before, stream, tenant }) =>
-      Effect.map(lock.withPermits(1)(existing(tenant, stream)), (found) => {
+      lock.withPermits(1)(Effect.map(existing(tenant, stream), (found) => {
         if (before > found.entries.length + 1) return { state: "beyond", version: found.entries.length }
         found.firstVersion = Math.max(found.firstVersion, before)
         return { state: "done" }
-      }),
+      })),
     tombstone: ({ expected, stream, tenant }) =>
-      Effect.flatMap(lock.withPermits(1)(existing(tenant, stream)), (found) => {
+      lock.withPermits(1)(Effect.flatMap(existing(tenant, stream), (found) => {
         const actual = found.entries.length
         if (!Position.meets(expected, actual)) return Effect.fail(new VersionConflict({ stream, expected, actual }))
         found.tombstoned = true
         return Effect.void
-      }),
+      })),
     awaitBeyond: changes.awaitBeyond,
     withTransaction: undefined as never
   }
