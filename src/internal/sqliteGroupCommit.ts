@@ -42,9 +42,13 @@ const operation = "EventStore.append"
 /** The most appends of one transaction, so that in a flood of them the first do not wait for the last. */
 const maxGroup = 512
 
+/** After so many appends on microtasks alone, timers, signals and sockets get their turn. */
+const maxInRow = 128
+
 /**
  * All that is asked for in one turn of the event loop lands in one transaction, which is begun by the first of them on the
- * next microtask: no fiber, no timer, and nothing to wait for unless the lock is taken or a hook runs.
+ * next microtask: no fiber, no timer, and nothing to wait for unless the lock is taken or a hook runs. Now and then it is
+ * begun on the next turn of the event loop instead, which callers that append again at once would never let come.
  */
 export const make = (
   client: SqliteClient.Service,
@@ -58,12 +62,19 @@ export const make = (
     let busy = false
     let closed = false
     let onIdle: (() => void) | undefined
+    let inRow = 0
+
+    const schedule = (): void => {
+      if (inRow < maxInRow) return queueMicrotask(start)
+      inRow = 0
+      setImmediate(start)
+    }
 
     const enqueue = (entry: Entry): void => {
       waiting.push(entry)
       if (busy) return
       busy = true
-      queueMicrotask(start)
+      schedule()
     }
 
     const start = (): void => {
@@ -87,6 +98,7 @@ export const make = (
 
     const take = (): ReadonlyArray<Entry> => {
       const group = waiting.length <= maxGroup ? waiting : waiting.slice(0, maxGroup)
+      inRow += group.length
       waiting = waiting.length <= maxGroup ? [] : waiting.slice(maxGroup)
       return group
     }
@@ -177,7 +189,7 @@ export const make = (
         entry.onEnd?.()
       }
       busy = waiting.length > 0
-      if (busy) queueMicrotask(start)
+      if (busy) schedule()
       else onIdle?.()
     }
 
