@@ -243,6 +243,17 @@ const contentOf = (
 ): string =>
   hash("sha256", Json.canonical([event.type, schemaVersion, event.payload, tags, occurredAt ?? null]), "base64")
 
+/** The first payload that is larger than a limit. */
+export const excess = (request: Driver.AppendRequest, limit: number): TooLarge | undefined => {
+  for (const group of request.groups) {
+    for (const { payload } of group.events) {
+      const actual = byteLength(payload, limit)
+      if (actual > limit) return new TooLarge({ what: "payload", limit, actual })
+    }
+  }
+  return undefined
+}
+
 /** Bytes of a payload; counted one by one only where its length leaves a doubt. */
 const byteLength = (payload: Serialized, limit: number): number =>
   typeof payload === "string" && payload.length * 3 > limit ? Buffer.byteLength(payload) : payload.length

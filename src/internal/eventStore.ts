@@ -15,8 +15,9 @@ import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import { PayloadFormat } from "../event/PayloadFormat.ts"
 import { expectedProblem, type Position, type StreamVersion } from "../event/Position.ts"
 import * as StreamId from "../event/StreamId.ts"
+import type { AppendError } from "../store/AppendError.ts"
 import type * as Driver from "../store/Driver.ts"
-import type { AppendedEvent, Operations, ReadError, Service, StreamState } from "../store/EventStore.ts"
+import type { Appended, AppendedEvent, Operations, ReadError, Service, StreamState } from "../store/EventStore.ts"
 import { PayloadTransform } from "../store/PayloadTransform.ts"
 import * as AppendRequest from "./appendRequest.ts"
 import * as Faults from "./faults.ts"
@@ -24,7 +25,8 @@ import * as ReadRequest from "./readRequest.ts"
 import * as Rows from "./rows.ts"
 
 export const makeEncoded = <C extends Driver.Capability = never>(
-  driver: Driver.Driver<C>
+  driver: Driver.Driver<C>,
+  spans: boolean
 ): Effect.Effect<Service<C>> =>
   Effect.gen(function*() {
     const formats = yield* PayloadFormat
@@ -35,14 +37,22 @@ export const makeEncoded = <C extends Driver.Capability = never>(
     const toChunk = (rows: ReadonlyArray<Driver.Row>) => Effect.map(toRaws(rows), Chunk.unsafeFromArray)
 
     const hooks = new Set<(events: ReadonlyArray<Raw>) => Effect.Effect<void, unknown>>()
+    // each hook gets events of its own, so that none can change what another sees
     const runHooks: Driver.Hook = (rows) =>
-      Effect.flatMap(toRaws(rows), (events) => Effect.forEach(hooks, (hook) => hook(events), { discard: true }))
+      Effect.forEach(hooks, (hook) => Effect.flatMap(toRaws(rows), hook), { discard: true })
 
     const send = (request: Driver.AppendRequest) =>
       Effect.map(
         driver.append(request, hooks.size === 0 ? undefined : runHooks),
         (result) => answerOf(request, result)
       )
+
+    // payloads are measured as they are stored
+    const limits = transform === undefined ? driver.limits : { ...driver.limits, payload: Infinity }
+    const sendTransformed = (request: Driver.AppendRequest): Effect.Effect<Appended, AppendError> => {
+      const tooLarge = AppendRequest.excess(request, driver.limits.payload)
+      return tooLarge === undefined ? send(request) : Effect.fail(tooLarge)
+    }
 
     const append: Operations["append"] = (groups, options) =>
       Effect.withFiberRuntime((fiber) => {
@@ -53,10 +63,10 @@ export const makeEncoded = <C extends Driver.Capability = never>(
           nextId,
           format: formats.write,
           formatName,
-          limits: driver.limits
+          limits
         })
         if ("_tag" in request) return Effect.fail(request)
-        return transform === undefined ? send(request) : Effect.flatMap(Rows.transformed(transform, request), send)
+        return transform === undefined ? send(request) : Effect.flatMap(Rows.transformed(transform, request), sendTransformed)
       })
 
     const read: Operations["read"] = (stream, options) =>
@@ -140,7 +150,7 @@ export const makeEncoded = <C extends Driver.Capability = never>(
     const service: Operations = {
       driver: driver.name,
       capabilities: new Set(driver.capabilities),
-      append,
+      append: spans ? traced(driver.name, append) : append,
       read,
       readPage,
       readAll,
@@ -188,6 +198,18 @@ export const makeEncoded = <C extends Driver.Capability = never>(
     return (driver.withTransaction === undefined
       ? service
       : { ...service, withTransaction: driver.withTransaction }) as Service<C>
+  })
+
+/** In a span of its own; the events then carry that span as their trace. */
+const traced = (driver: string, append: Operations["append"]): Operations["append"] => (groups, options) =>
+  Effect.withSpan(append(groups, options), "EventStore.append", {
+    kind: "client",
+    captureStackTrace: false,
+    attributes: {
+      "db.system.name": `skald.${driver}`,
+      "db.operation.name": "append",
+      "db.operation.batch.size": groups.reduce((sum, group) => sum + group.events.length, 0)
+    }
   })
 
 const nothing = Effect.succeed([Chunk.empty<Raw>(), Option.none<never>()] as const)

@@ -344,14 +344,33 @@ export const capable = <const C extends Capability>(capability: C): Context.Tag<
   Context.GenericTag<Capable<C>, Service<C>>(`effect-skald/store/EventStore/${capability}`)
 
 /**
+ * Whether the stores that are built under it put each append in a span, `EventStore.append`, named as OpenTelemetry's database
+ * conventions say. Off by default: a span costs several times what an append in memory does.
+ *
+ * @example
+ * ```ts
+ * import * as EventStore from "effect-skald/store/EventStore"
+ * import { Layer } from "effect"
+ *
+ * const Traced = EventStore.layerMemory.pipe(Layer.provide(Layer.succeed(EventStore.Spans, true)))
+ * ```
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class Spans extends Context.Reference<Spans>()("effect-skald/store/EventStore/Spans", {
+  defaultValue: (): boolean => false
+}) {}
+
+/**
  * The service over a driver: checks, correlation, ids, formats, transforms, paging and subscriptions. The formats, transform
  * and id generator are those of the context that it is made in.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const makeEncoded: <C extends Capability = never>(driver: Driver<C>) => Effect.Effect<Service<C>> =
-  Internal.makeEncoded
+export const makeEncoded = <C extends Capability = never>(driver: Driver<C>): Effect.Effect<Service<C>> =>
+  Effect.flatMap(Spans, (spans) => Internal.makeEncoded(driver, spans))
 
 /**
  * A Layer of the service over a driver, with a tag for each of the driver's capabilities.
