@@ -96,10 +96,9 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     for (const tag of entry.tagSet) byTag.removeLast(entry.tenant, tag)
   }
 
-  const isVisible = (entry: Entry): boolean =>
-    entry.position <= head && !entry.owner.tombstoned && entry.version >= entry.owner.firstVersion
+  const isKept = (entry: Entry): boolean => !entry.owner.tombstoned && entry.version >= entry.owner.firstVersion
 
-  /** The first visible match after a position. */
+  /** The first match after a position. What lies beyond the head belongs to the append that asks: its hook appends. */
   const firstMatch = (tenant: string, query: Query.Query, after: number): number | undefined => {
     let first: number | undefined
     for (const list of candidates(tenant, query)) {
@@ -107,7 +106,7 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
         const entry = list[index]!
         if (first !== undefined && entry.position >= first) break
         if (
-          entry.tenant === tenant && isVisible(entry) && Query.matches(query, { type: entry.type, tags: entry.tagSet })
+          entry.tenant === tenant && isKept(entry) && Query.matches(query, { type: entry.type, tags: entry.tagSet })
         ) {
           first = entry.position
           break
@@ -259,7 +258,7 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     (page.types === undefined || page.types.includes(entry.type)) &&
     (page.query === undefined || Query.matches(page.query, { type: entry.type, tags: entry.tagSet })) &&
     (page.time === undefined || (entry[page.time.of] >= page.time.since && entry[page.time.of] < page.time.until)) &&
-    isVisible(entry)
+    isKept(entry)
 
   const readLog = (page: Driver.LogPage): Driver.LogRows => {
     const list = source(page)

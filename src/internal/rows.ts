@@ -8,7 +8,15 @@ import type * as Driver from "../store/Driver.ts"
 import type { Item, Transform } from "../store/PayloadTransform.ts"
 import { StoreError } from "../store/StoreError.ts"
 
-const noTags: ReadonlyArray<string> = []
+/** Shared by events and readers, as metadata is; frozen, so that nobody can change what another sees. */
+const noTags: ReadonlyArray<string> = Object.freeze([])
+
+const parseMetadata = (text: string): Metadata => {
+  const metadata: Metadata = JSON.parse(text)
+  if (metadata.headers !== undefined) Object.freeze(metadata.headers)
+  if (metadata.trace !== undefined) Object.freeze(metadata.trace)
+  return Object.freeze(metadata)
+}
 
 /** What a payload is marked with: its format, and the transform after a `|` where there is one. */
 export const formatName = (formats: Formats, transform: Transform | undefined): string =>
@@ -41,7 +49,7 @@ export const reader = (formats: Formats, transform: Transform | undefined) => {
       }
       try {
         if (row.metadata !== metadataText) {
-          metadata = JSON.parse(row.metadata)
+          metadata = parseMetadata(row.metadata)
           metadataText = row.metadata
         }
         raws.push({
@@ -80,6 +88,10 @@ export const transformed = (
     group.events.map((event) => itemOf({ ...event, stream: group.stream }, request.tenant))
   )
   return transform.encode(items).pipe(
+    Effect.filterOrFail(
+      (payloads) => payloads.length === items.length,
+      (payloads) => new Error(`${transform.name} made ${payloads.length} payloads of ${items.length}`)
+    ),
     Effect.mapError((cause) => new StoreError({ reason: "unknown", operation: "PayloadTransform.encode", cause })),
     Effect.map((payloads) => {
       let index = 0
