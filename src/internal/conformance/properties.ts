@@ -1,0 +1,365 @@
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+import type { Raw } from "../../event/Envelope.ts"
+import type { Group } from "../../store/EventStore.ts"
+import * as Query from "../../store/Query.ts"
+import {
+  at,
+  type Case,
+  check,
+  equal,
+  event,
+  forAll,
+  idsOf,
+  increasing,
+  positionsOf,
+  read,
+  readAll,
+  refused,
+  type Runs,
+  same,
+  type Section,
+  type Store,
+  versionsOf
+} from "./case.ts"
+import { bounds, filter, Model, newEvent, type Noted, type Operation, operation, query } from "./model.ts"
+
+/** A log: appends of several streams, one after the other. */
+const history = FastCheck.array(
+  FastCheck.uniqueArray(
+    FastCheck.record({
+      stream: FastCheck.constantFrom("a-1", "a-2", "b-1", "plain"),
+      events: FastCheck.array(newEvent, { minLength: 1, maxLength: 4 })
+    }),
+    { minLength: 1, maxLength: 3, selector: (group: Group) => group.stream }
+  ),
+  { minLength: 1, maxLength: 6 }
+)
+
+const write = (store: Store, appends: ReadonlyArray<ReadonlyArray<Group>>) =>
+  Effect.forEach(appends, (groups) => store.append(groups), { discard: true })
+
+const places = (noted: ReadonlyArray<Noted> | ReadonlyArray<Raw>) =>
+  noted.map(({ id, position, stream, version }) => ({ id, position, stream: stream as string, version }))
+
+/** The position of the event that stands some places before the end of the log. */
+const back = (model: Model, count: number): number => model.log[model.log.length - 1 - count]?.position ?? 0
+
+const tagOf = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E>) =>
+  Effect.match(effect, { onSuccess: () => "done", onFailure: (error) => error._tag })
+
+/** Does one thing to the store and to the model, and compares. */
+const step = (store: Store, model: Model, next: Operation, now: number): Effect.Effect<unknown, unknown> => {
+  switch (next._tag) {
+    case "append":
+      return append(
+        store,
+        model,
+        next.groups,
+        now,
+        next.failIf && { failIf: next.failIf.query, after: back(model, next.failIf.back) }
+      )
+    case "repeat": {
+      const known = model.log.slice(next.from, next.from + next.count)
+      if (known.length === 0) return Effect.void
+      const sent = known.filter(({ stream }) => stream === known[0]!.stream).map(({ content, id }) => {
+        const [type, schemaVersion, payload, tags, occurredAt] = JSON.parse(content)
+        return { id, type, schemaVersion, payload, tags, ...(occurredAt === null ? undefined : { occurredAt }) }
+      })
+      return append(store, model, [{ stream: known[0]!.stream, expected: next.expected, events: sent }], now)
+    }
+    case "truncate":
+      return Effect.map(
+        tagOf(store.truncate(next.stream, { before: next.before })),
+        (tag) => equal(tag, model.truncate(next.stream, next.before))
+      )
+    case "tombstone":
+      return Effect.map(
+        tagOf(store.tombstone(next.stream, { expected: next.expected })),
+        (tag) => equal(tag, model.tombstone(next.stream, next.expected ?? "any"))
+      )
+    case "read":
+      return Effect.map(
+        read(store, next.stream, next.options),
+        (raws) => equal(places(raws), places(model.read(next.stream, next.options)))
+      )
+    case "readAll": {
+      const options = {
+        ...next.options,
+        after: next.after === undefined ? undefined : back(model, next.after),
+        to: next.to === undefined ? undefined : back(model, next.to)
+      }
+      return Effect.map(readAll(store, options), (raws) => equal(places(raws), places(model.readAll(options))))
+    }
+    case "state":
+      return Effect.map(store.streamState(next.stream), (state) => {
+        const version = model.versionOf(next.stream)
+        equal(
+          state,
+          version === 0
+            ? { _tag: "missing" }
+            : model.tombstones.has(next.stream)
+            ? { _tag: "tombstoned", version }
+            : { _tag: "live", version, firstVersion: model.firstVersions.get(next.stream) ?? 1 }
+        )
+      })
+  }
+}
+
+const append = (
+  store: Store,
+  model: Model,
+  groups: ReadonlyArray<Group>,
+  now: number,
+  options?: { readonly failIf: Query.Query; readonly after: number }
+): Effect.Effect<unknown, unknown> => {
+  const verdict = model.judge(groups, options)
+  const call = store.append(groups, options).pipe(at(now))
+  if (verdict._tag === "refused") return refused(call, verdict.tag, verdict.fields)
+  return Effect.map(call, ({ events, repeated }) => {
+    equal(repeated, verdict._tag === "repeat")
+    if (verdict._tag === "repeat") return equal(places(events as never), places(verdict.events))
+    equal(versionsOf(events), verdict.versions)
+    increasing([back(model, 0), ...positionsOf(events)], "positions")
+    model.note(groups, positionsOf(events), now)
+  })
+}
+
+const properties: { readonly [name: string]: (store: Store, runs: Runs) => Effect.Effect<unknown, unknown> } = {
+  "any operations: the store does what the model does": (store, runs) =>
+    forAll(FastCheck.array(operation, { maxLength: 40, size: "max" }), (operations) => {
+      const model = new Model()
+      return Effect.gen(function*() {
+        for (const [now, next] of operations.entries()) yield* step(store, model, next, now)
+        equal(places(yield* readAll(store)), places(model.visible()))
+      })
+    }, runs),
+  "a filtered read is the filter of the whole log": (store, runs) =>
+    forAll(FastCheck.tuple(history, filter), ([appends, options]) =>
+      Effect.gen(function*() {
+        yield* write(store, appends)
+        const all = yield* readAll(store)
+        const { category, correlationId, query: only, since, stream, types, until } = options
+        same(
+          yield* readAll(store, options),
+          all.filter((raw) =>
+            (stream === undefined || raw.stream === stream) &&
+            (category === undefined || raw.stream.startsWith(`${category}-`)) &&
+            (types === undefined || types.includes(raw.type)) &&
+            (correlationId === undefined || raw.metadata.correlationId === correlationId) &&
+            (only === undefined || Query.matches(only, raw)) &&
+            (since === undefined || raw.occurredAt.epochMillis >= since) &&
+            (until === undefined || raw.occurredAt.epochMillis < until)
+          )
+        )
+      }), runs),
+  "a read between bounds is a slice of the stream": (store, runs) =>
+    forAll(FastCheck.tuple(history, bounds), ([appends, options]) =>
+      Effect.gen(function*() {
+        yield* write(store, appends)
+        const all = yield* read(store, "a-1")
+        const { backwards, from = 1, limit, to = all.length } = options
+        const within = all.filter(({ version }) => version >= from && version <= to)
+        same(
+          yield* read(store, "a-1", options),
+          (backwards ? within.toReversed() : within).slice(0, limit ?? all.length)
+        )
+      }), runs),
+  "backwards is the reverse of forwards": (store, runs) =>
+    forAll(FastCheck.tuple(history, filter), ([appends, options]) =>
+      Effect.gen(function*() {
+        yield* write(store, appends)
+        same(yield* readAll(store, { ...options, backwards: true }), (yield* readAll(store, options)).toReversed())
+        same(yield* read(store, "a-1", { backwards: true }), (yield* read(store, "a-1")).toReversed())
+      }), runs),
+  "pages put together are the whole": (store, runs) =>
+    forAll(
+      FastCheck.tuple(history, filter, FastCheck.integer({ min: 1, max: 5 }), FastCheck.boolean()),
+      ([appends, options, limit, backwards]) =>
+        Effect.gen(function*() {
+          yield* write(store, appends)
+          const pages: Array<Raw> = []
+          for (;;) {
+            const last = pages[pages.length - 1]?.position
+            const from = last === undefined ? {} : backwards ? { to: last - 1 } : { after: last }
+            const page = yield* readAll(store, { ...options, ...from, limit, backwards })
+            pages.push(...page)
+            if (page.length < limit) break
+          }
+          same(pages, yield* readAll(store, { ...options, backwards }))
+        }),
+      runs
+    ),
+  "versions have no gap, positions increase, recordedAt never decreases": (store, runs) =>
+    forAll(
+      FastCheck.tuple(history, FastCheck.array(FastCheck.nat(1_000_000), { minLength: 6, maxLength: 6 })),
+      ([appends, clock]) =>
+        Effect.gen(function*() {
+          for (const [index, groups] of appends.entries()) yield* store.append(groups).pipe(at(clock[index]!))
+          const all = yield* readAll(store)
+          increasing(positionsOf(all), "positions")
+          const versions = new Map<string, number>()
+          for (const [index, raw] of all.entries()) {
+            equal(raw.version, (versions.get(raw.stream) ?? 0) + 1)
+            versions.set(raw.stream, raw.version)
+            check(
+              index === 0 || all[index - 1]!.recordedAt.epochMillis <= raw.recordedAt.epochMillis,
+              "recordedAt decreases"
+            )
+          }
+          equal(all.length, appends.flat().flatMap((group) => group.events).length)
+        }),
+      runs
+    ),
+  "a condition refuses exactly when a read after its position finds something": (store, runs) =>
+    forAll(FastCheck.tuple(history, query, FastCheck.nat(30)), ([appends, failIf, place]) =>
+      Effect.gen(function*() {
+        yield* write(store, appends)
+        const after = (yield* readAll(store))[place]?.position ?? 0
+        const [first] = yield* readAll(store, { query: failIf, after })
+        const call = store.append([{ stream: "x-1", events: [event()] }], { failIf, after })
+        if (first === undefined) yield* call
+        else yield* refused(call, "ConditionFailed", { position: first.position })
+      }), runs),
+  "appending any part of a stream again is a repeat with the first answer": (store, runs) =>
+    forAll(
+      FastCheck.tuple(history, FastCheck.nat(10), FastCheck.integer({ min: 1, max: 5 })),
+      ([appends, from, count]) =>
+        Effect.gen(function*() {
+          const named = appends.map((groups, call) =>
+            groups.map((group) => ({
+              ...group,
+              events: group.events.map((each, index) => ({ ...each, id: `${call} ${group.stream} ${index}` }))
+            }))
+          )
+          yield* write(store, named)
+          const stream = named[0]![0]!.stream
+          const sent = named.flat().filter((group) => group.stream === stream).flatMap((group) => group.events)
+          const start = Math.min(from, sent.length - 1)
+          const part = sent.slice(start, start + count)
+          const { events, repeated } = yield* store.append([{ stream, expected: start, events: part }])
+          equal(repeated, true)
+          equal(places(events as never), places((yield* read(store, stream)).slice(start, start + count)))
+        }),
+      runs
+    ),
+  "concurrent appends come to what some order of them would": (store, runs) =>
+    forAll(
+      FastCheck.array(
+        FastCheck.record({
+          stream: FastCheck.constantFrom("a-1", "a-2"),
+          expected: FastCheck.oneof(FastCheck.constantFrom("any", "noStream", "streamExists"), FastCheck.nat(4)),
+          tags: FastCheck.constantFrom([], ["x"], ["y"]),
+          failIf: FastCheck.constantFrom(undefined, "x", "y")
+        }),
+        { minLength: 2, maxLength: 10 }
+      ),
+      (calls) =>
+        Effect.gen(function*() {
+          const outcomes = yield* Effect.all(
+            calls.map(({ expected, failIf, stream, tags }, index) =>
+              Effect.either(store.append(
+                [{ stream, expected: expected as "any", events: [event({}, { id: `e-${index}`, tags })] }],
+                failIf === undefined ? undefined : { failIf: Query.unsafeMake({ tags: [failIf] }) }
+              ))
+            ),
+            { concurrency: "unbounded" }
+          )
+          // those that won, replayed one by one in the order of their positions, all win again
+          const model = new Model()
+          for (const { id, position } of yield* readAll(store)) {
+            const { expected, failIf, stream, tags } = calls[Number(id.slice(2))]!
+            const groups = [{ stream, expected: expected as "any", events: [event({}, { id, tags })] }]
+            const verdict = model.judge(
+              groups,
+              failIf === undefined ? undefined : { failIf: Query.unsafeMake({ tags: [failIf] }) }
+            )
+            equal(verdict._tag, "appended")
+            model.note(groups, [position], 0)
+          }
+          equal(model.log.length, outcomes.filter((outcome) => outcome._tag === "Right").length)
+          // and nobody was refused for a reason that was never there
+          for (const [index, outcome] of outcomes.entries()) {
+            if (outcome._tag === "Right") continue
+            const { failIf, stream } = calls[index]!
+            const error = outcome.left
+            if (error._tag === "VersionConflict") {
+              check(error.actual <= model.versionOf(stream), "a version that never was")
+            } else {
+              equal(error._tag, "ConditionFailed")
+              check(
+                model.log.some((noted) => noted.tags.includes(failIf!)),
+                "an event that never was"
+              )
+            }
+          }
+        }),
+      runs
+    ),
+  "a subscription delivers what a read shows, whenever it was begun": (store, runs) =>
+    forAll(
+      FastCheck.tuple(history, history, filter.filter(({ since = 0, until = 99 }) => since < until)),
+      ([before, after, options]) =>
+        Effect.gen(function*() {
+          yield* write(store, before)
+          const told = yield* Queue.unbounded<number>()
+          const seen: Array<Raw> = []
+          yield* Effect.forkScoped(Stream.runForEach(
+            store.subscribe({ ...options, after: "earliest", onCaughtUp: (position) => Queue.offer(told, position) }),
+            (raw) => Effect.sync(() => seen.push(raw))
+          ))
+          yield* write(store, after)
+          const [last] = yield* readAll(store, { backwards: true, limit: 1 })
+          while ((yield* Queue.take(told)) < last!.position);
+          same(seen, yield* readAll(store, options))
+        }),
+      runs
+    ),
+  "any JSON value comes back": (store, runs) =>
+    forAll(FastCheck.jsonValue({ stringUnit: "binary", maxDepth: 6 }), (payload) =>
+      Effect.gen(function*() {
+        yield* store.append([{ stream: "a-1", events: [event(payload, { id: "e" })] }])
+        const [raw] = yield* read(store, "a-1")
+        equal(JSON.stringify(raw!.payload), JSON.stringify(payload))
+        equal((yield* store.append([{ stream: "a-1", events: [event(raw!.payload, { id: "e" })] }])).repeated, true)
+      }), runs),
+  "any names come back, and find what they name": (store, runs) => {
+    const name = FastCheck.string({ unit: "binary", minLength: 1, maxLength: 40 }).filter((text) =>
+      // oxlint-disable-next-line no-control-regex -- names hold none
+      !/[\u0000-\u001f\u007f-\u009f]/.test(text)
+    )
+    return forAll(
+      FastCheck.record({ category: name, id: name, type: name, tag: name, event: name }),
+      (names) =>
+        Effect.gen(function*() {
+          const category = names.category.replaceAll("-", "_")
+          const stream = `${category}-${names.id}`
+          const given = event({}, { id: names.event, type: names.type, tags: [names.tag] })
+          yield* store.append([{ stream, events: [given] }])
+          for (
+            const options of [
+              { category },
+              { types: [names.type] },
+              { query: Query.unsafeMake({ tags: [names.tag] }) },
+              { stream }
+            ]
+          ) {
+            const [raw] = yield* readAll(store, options)
+            equal([raw?.stream, raw?.id, raw?.type, raw?.tags], [stream, given.id, names.type, [names.tag]])
+          }
+          equal(idsOf(yield* read(store, stream)), [given.id])
+        }),
+      runs
+    )
+  }
+}
+
+export const propertySection = (runs: Runs): Section<Store> => ({
+  name: "properties",
+  cases: Object.entries(properties).map(([name, run]): Case<Store> => ({
+    name,
+    run: (store) => Effect.asVoid(run(store, runs))
+  }))
+})
