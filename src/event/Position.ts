@@ -25,11 +25,10 @@ export type Position = typeof Position.Type
  */
 export const Position = Schema.Number.pipe(
   Schema.filter((value) => Faults.countProblem(value, 0) ?? true, {
-    identifier: "Position",
     jsonSchema: { type: "integer", minimum: 0 },
     arbitrary: () => (fc) => fc.nat()
   }),
-  Schema.brand("effect-skald/event/Position")
+  Schema.brand("effect-skald/event/Position", { identifier: "Position" })
 )
 
 /**
@@ -56,11 +55,10 @@ export type StreamVersion = typeof StreamVersion.Type
  */
 export const StreamVersion = Schema.Number.pipe(
   Schema.filter((value) => Faults.countProblem(value, 0) ?? true, {
-    identifier: "StreamVersion",
     jsonSchema: { type: "integer", minimum: 0 },
     arbitrary: () => (fc) => fc.nat()
   }),
-  Schema.brand("effect-skald/event/StreamVersion")
+  Schema.brand("effect-skald/event/StreamVersion", { identifier: "StreamVersion" })
 )
 
 /**

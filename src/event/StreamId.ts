@@ -44,13 +44,13 @@ export const problem = (value: unknown): string | undefined => {
  */
 export const StreamId = Schema.String.pipe(
   Schema.filter((value) => problem(value) ?? true, {
-    identifier: "StreamId",
+    jsonSchema: { type: "string", minLength: 1, maxLength: Faults.maxName },
     arbitrary: () => (fc) =>
       fc.tuple(fc.stringMatching(/^[a-z][a-zA-Z]{0,12}$/), fc.stringMatching(/^[a-zA-Z0-9_.-]{1,24}$/)).map(
         ([category, id]) => `${category}-${id}`
       )
   }),
-  Schema.brand("effect-skald/event/StreamId")
+  Schema.brand("effect-skald/event/StreamId", { identifier: "StreamId" })
 )
 
 /**
