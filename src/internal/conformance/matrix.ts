@@ -303,10 +303,13 @@ export const matrixSection: Section<Store> = section(
   ))
 )
 
+const stateNames = (of: Line["states"]): string =>
+  of === states ? "every" : of === known ? "every but missing" : of.join(", ")
+
 /** The matrix as a table in Markdown: what `docs/idempotency.md` shows. */
 export const table = (): string =>
   [
     ["stream", "sent", ...expectations],
     ["---", "---", ...expectations.map(() => "---")],
-    ...lines.map((line) => [line.states.join(", "), line.sent, ...line.outcomes])
+    ...lines.map((line) => [stateNames(line.states), line.sent, ...line.outcomes])
   ].map((cells) => `| ${cells.join(" | ")} |`).join("\n")
