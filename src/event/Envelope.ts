@@ -180,4 +180,18 @@ export const isNew = (value: unknown): value is New<{ readonly _tag: string }> =
  * @since 0.1.0
  * @category combinators
  */
-export const withPayload = <P>(recorded: Recorded<unknown>, payload: P): Recorded<P> => ({ ...recorded, payload })
+export const withPayload = <P>(recorded: Recorded<unknown>, payload: P): Recorded<P> => ({
+  // Member by member, which costs half of a spread: this runs for every event that is read.
+  id: recorded.id,
+  stream: recorded.stream,
+  version: recorded.version,
+  position: recorded.position,
+  type: recorded.type,
+  schemaVersion: recorded.schemaVersion,
+  payload,
+  metadata: recorded.metadata,
+  source: recorded.source,
+  tags: recorded.tags,
+  occurredAt: recorded.occurredAt,
+  recordedAt: recorded.recordedAt
+})

@@ -3,7 +3,7 @@ import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
 import type { Entry } from "../event/Event.ts"
 import type { Encoded } from "../event/EventCodec.ts"
-import { Fault } from "../event/InvalidInput.ts"
+import type { Fault } from "../event/InvalidInput.ts"
 import * as EventTypes from "./eventTypes.ts"
 import * as Faults from "./faults.ts"
 import * as Json from "./json.ts"
@@ -14,7 +14,7 @@ export const encoderOf = (entry: Entry) => {
   const dropsKeys = EventTypes.hasRecord(entry.schema.ast)
   return (event: unknown, path: string, faults: Array<Fault>): Encoded | undefined => {
     const before = faults.length
-    const found: Faults.Faults = { all: faults, add: (at, problem) => faults.push(new Fault({ path: at, problem })) }
+    const found = Faults.into(faults)
     let payload: Either.Either<unknown, ParseResult.ParseIssue>
     // A Schema may throw for what it was not made for: a cycle overflows the stack.
     try {

@@ -8,15 +8,21 @@ export interface Faults {
   readonly add: (path: string, problem: string) => void
 }
 
-export const make = (): Faults => {
-  const all: Array<Fault> = []
-  return {
-    all,
-    add: (path, problem) => {
-      all.push(new Fault({ path, problem }))
-    }
+/** A class, since one is made for every event that is encoded, and closures cost more there. */
+class Gathered implements Faults {
+  readonly all: Array<Fault>
+  constructor(all: Array<Fault>) {
+    this.all = all
+  }
+  add(path: string, problem: string): void {
+    this.all.push(new Fault({ path, problem }))
   }
 }
+
+export const make = (): Faults => new Gathered([])
+
+/** Gathers into a list of the caller's. */
+export const into = (all: Array<Fault>): Faults => new Gathered(all)
 
 /** The value, or the typed refusal when there was a fault. */
 export const orInvalid = <A>(faults: Faults, value: () => A): Either.Either<A, InvalidInput> => {
