@@ -39,6 +39,8 @@ export interface EventType<Tag extends string, F extends Schema.Struct.Fields> e
   readonly subject: string
   /** How an event that was written with an older Schema is brought up, by that Schema's version. */
   readonly upcasters: { readonly [version: number]: Link<Schema.Schema.Any, unknown> }
+  /** The tags that its events were recorded under before it was renamed; none when none was stated. */
+  readonly aliases: ReadonlyArray<string>
   /** The tags of an event, for queries and consistency boundaries. */
   readonly tagsOf: (event: Types.Simplify<{ readonly _tag: Tag } & Schema.Struct.Type<F>>) => ReadonlyArray<string>
   (fields: Given<Types.Simplify<Schema.Struct.Constructor<F>>>): Types.Simplify<
@@ -101,6 +103,11 @@ export interface Options<F extends Schema.Struct.Fields> {
   readonly subject?: string | undefined
   /** The tags of an event, read from its payload; none when not given. */
   readonly tags?: ((event: Schema.Struct.Type<F>) => ReadonlyArray<string>) | undefined
+  /**
+   * Former tags of the event type: what was recorded under one of them is read as an event of this type, its `_tag` the
+   * present one. `type` of the recorded event stays what was stored. The Schema versions go on over the renaming.
+   */
+  readonly alias?: ReadonlyArray<string> | undefined
 }
 
 /**
@@ -194,6 +201,8 @@ export interface Entry {
   readonly schema: Schema.Schema<any, any>
   readonly upcasters: { readonly [version: number]: Link<any, any> }
   readonly tagsOf: ((event: any) => ReadonlyArray<string>) | undefined
+  /** Former tags, under which older events are stored. */
+  readonly aliases: ReadonlyArray<string>
 }
 
 type TagsOf<E extends Any> = E["Type"]["_tag"]
@@ -236,6 +245,28 @@ export const group = <const Es extends ReadonlyArray<Any>>(types: UniqueTags<Es>
   const entries = EventTypes.entries(all)
   return { types: all, schema: Schema.Union(...all) as any, entries }
 }
+
+/**
+ * The names that events of some types are stored under: their tags, and the former ones. For queries of the store, which
+ * knows types by what is stored.
+ *
+ * @example
+ * ```ts
+ * import * as Event from "effect-skald/event/Event"
+ * import * as Query from "effect-skald/store/Query"
+ * import { Schema } from "effect"
+ *
+ * const Enrolled = Event.make("Enrolled", { course: Schema.String }, { alias: ["Registered"] })
+ *
+ * Event.storedTypes([Enrolled])                               // ["Enrolled", "Registered"]
+ * const query = Query.unsafeMake({ types: Event.storedTypes([Enrolled]) })
+ * ```
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const storedTypes = (types: ReadonlyArray<Any>): ReadonlyArray<string> =>
+  EventTypes.storedTypes(EventTypes.entries(types).values())
 
 /**
  * What is wrong with a tag for the user's own events, or `undefined`.

@@ -9,7 +9,9 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as AST from "effect/SchemaAST"
 import { encoderOf, pathOf } from "../internal/eventEncoder.ts"
+import { storedTypes, tagsOfType } from "../internal/eventTypes.ts"
 import * as Faults from "../internal/faults.ts"
 import type { Raw, Recorded } from "./Envelope.ts"
 import { withPayload } from "./Envelope.ts"
@@ -201,8 +203,13 @@ export const make: {
 } = (group: Group<ReadonlyArray<Any>>, options?: { readonly unknown?: "fail" | "keep" | undefined }): any => {
   const { entries } = group
   const encoders = new Map(Array.from(entries.values(), (entry) => [entry.tag, encoderOf(entry)]))
-  const decoders = new Map(Array.from(entries.values(), (entry) => [entry.tag, decoderOf(entry)]))
-  const decodeOther: Decoder = options?.unknown === "keep" ? keepUnknown : refuseUnknown(Array.from(entries.keys()))
+  const decoders = new Map(
+    Array.from(entries.values()).flatMap((entry) => {
+      const decoder = decoderOf(entry)
+      return [entry.tag, ...entry.aliases].map((name) => [name, decoder] as const)
+    })
+  )
+  const decodeOther: Decoder = options?.unknown === "keep" ? keepUnknown : refuseUnknown(storedTypes(entries.values()))
 
   const encodeInto: EventCodec<any>["encodeInto"] = (event, path, faults) => {
     const encoder = Predicate.hasProperty(event, "_tag") ? encoders.get(event._tag as string) : undefined
@@ -246,9 +253,12 @@ export const encode = <E, A>(codec: EventCodec<E, A>, event: E): Either.Either<E
 }
 
 const decoderOf = (entry: Entry): Decoder => {
-  const decodeCurrent = decodeUnknown(entry.schema)
+  const current = { decode: decodeUnknown(entry.schema), tags: [entry.tag] }
   const older = new Map(
-    Object.entries(entry.upcasters).map(([version, link]) => [Number(version), decodeUnknown(link.schema)])
+    Object.entries(entry.upcasters).map(([version, link]) => [
+      Number(version),
+      { decode: decodeUnknown(link.schema), tags: tagsOfType(AST.encodedAST(link.schema.ast)) }
+    ])
   )
   // What upcasters make is checked, and freed of what the older Schema had and this one does not.
   const validate = ParseResult.validateEither(entry.schema, allErrors)
@@ -267,13 +277,18 @@ const decoderOf = (entry: Entry): Decoder => {
   }
   const decode: Decoder = (raw) => {
     const isCurrent = raw.schemaVersion === entry.version
-    const decoder = isCurrent ? decodeCurrent : older.get(raw.schemaVersion)
-    if (decoder === undefined) {
+    const link = isCurrent ? current : older.get(raw.schemaVersion)
+    if (link === undefined) {
       return Either.left(
         new UnknownEventType({ ...placeOf(raw), reason: "unknownSchemaVersion", known: [String(entry.version)] })
       )
     }
-    const decoded = decoder(tagged(entry.tag, raw.payload))
+    const { payload } = raw
+    const decoded = link.decode(
+      raw.type === entry.tag || link.tags?.includes(raw.type) === true
+        ? tagged(raw.type, payload)
+        : renamed(raw.type, entry.tag, payload)
+    )
     if (Either.isLeft(decoded)) return Either.left(refused(raw, decoded.left))
     return isCurrent ? decoded as Either.Either<unknown, never> : upcast(raw, decoded.right)
   }
@@ -294,6 +309,12 @@ const decodeUnknown = (schema: Schema.Schema<any, any>) => ParseResult.decodeUnk
 /** A payload of another house may leave the tag to its envelope. */
 const tagged = (tag: string, payload: unknown): unknown =>
   typeof payload === "object" && payload !== null && !("_tag" in payload) ? { _tag: tag, ...payload } : payload
+
+/** What was recorded under a former tag, under the present one; another tag than those is left for the Schema to refuse. */
+const renamed = (from: string, tag: string, payload: unknown): unknown =>
+  Predicate.isReadonlyRecord(payload) && (!("_tag" in payload) || payload._tag === from)
+    ? { ...payload, _tag: tag }
+    : payload
 
 const undecodable = (raw: Raw, faults: ReadonlyArray<Fault>, issue: string, cause?: unknown): UndecodableEvent =>
   new UndecodableEvent({ ...placeOf(raw), faults, issue, ...(cause === undefined ? undefined : { cause }) })

@@ -13,9 +13,11 @@ export const tagProblem = (tag: unknown): string | undefined =>
 /** Where {@link make} keeps what it was given, so that annotated or filtered copies of a type still have it. */
 const EventInfo = Symbol.for("effect-skald/event/Event")
 
-type Info = Pick<Entry, "subject" | "version" | "upcasters" | "tagsOf">
+type Info = Pick<Entry, "subject" | "version" | "upcasters" | "tagsOf" | "aliases">
 
 const noUpcasters: Info["upcasters"] = {}
+
+const noAliases: Info["aliases"] = []
 
 /** Of a chain that misses more links than this, they are counted and not named. */
 const maxNamed = 100
@@ -35,6 +37,16 @@ export const make = (
   const upcasters = options?.upcast ?? noUpcasters
   const versionProblem = Faults.countProblem(version, 1)
   add("options.version", versionProblem)
+  const aliases = options?.alias ?? noAliases
+  if (!Array.isArray(aliases)) add("options.alias", `must be a list of tags, got ${Faults.show(aliases)}`)
+  else {
+    aliases.forEach((alias, index) => {
+      const path = `options.alias[${index}]`
+      if (alias === tag) faults.add(path, "must differ from the tag")
+      else if (aliases.indexOf(alias) < index) faults.add(path, `must not stand twice, got ${Faults.show(alias)}`)
+      else add(path, tagProblem(alias))
+    })
+  }
   if (options?.subject !== undefined) add("options.subject", Faults.nameProblem(options.subject))
   if (versionProblem === undefined) {
     const missing = version - 1 - Object.keys(upcasters).length
@@ -57,7 +69,7 @@ export const make = (
   }
   return Either.getOrThrowWith(
     Faults.orInvalid(faults, () => {
-      const info: Info = { subject: options?.subject ?? tag, version, upcasters, tagsOf: options?.tags }
+      const info: Info = { subject: options?.subject ?? tag, version, upcasters, tagsOf: options?.tags, aliases }
       const struct = Schema.TaggedStruct(tag, fields).annotations({ identifier: tag, [EventInfo]: info })
       // A Schema is a value with static members; a function that inherits them is that Schema, and can be called.
       // The tag is its own, whatever is given: `Placed(command)` takes the fields of a tagged command.
@@ -69,6 +81,7 @@ export const make = (
         version: { value: version, enumerable: true },
         subject: { value: info.subject, enumerable: true },
         upcasters: { value: upcasters, enumerable: true },
+        aliases: { value: aliases, enumerable: true },
         tagsOf: { value: info.tagsOf ?? (() => []), enumerable: true }
       }) as any
     }),
@@ -77,7 +90,7 @@ export const make = (
 }
 
 /** The literal tags of a Schema's values, or `undefined` where they cannot be read from it. */
-const tagsOfType = (ast: AST.AST): ReadonlyArray<string> | undefined => {
+export const tagsOfType = (ast: AST.AST): ReadonlyArray<string> | undefined => {
   const tag = AST.getPropertySignatures(AST.typeAST(ast)).find((property) => property.name === "_tag")
   return tag === undefined ? undefined : literals(tag.type)
 }
@@ -166,14 +179,34 @@ export const entries = (types: ReadonlyArray<Any>): ReadonlyMap<string, Entry> =
               version: info?.version ?? 1,
               schema: Schema.make(member),
               upcasters: info?.upcasters ?? noUpcasters,
-              tagsOf: info?.tagsOf
+              tagsOf: info?.tagsOf,
+              aliases: info?.aliases ?? noAliases
             })
           }
         }
       }
     })}
+  checkAliases(known, faults)
   return Either.getOrThrowWith(Faults.orInvalid(faults, () => known), (error) => error)
 }
+
+/** One stored name must lead to one event type. */
+const checkAliases = (known: ReadonlyMap<string, Entry>, faults: Faults.Faults): void => {
+  const owners = new Map<string, string>()
+  for (const { aliases, tag } of known.values()) {
+    for (const alias of aliases) {
+      const owner = known.has(alias) ? alias : owners.get(alias)
+      owners.set(alias, tag)
+      if (owner !== undefined) {
+        faults.add("events", `must not have "${alias}" as an alias of "${tag}": it names events of "${owner}"`)
+      }
+    }
+  }
+}
+
+/** The names that events of some types are stored under. */
+export const storedTypes = (entries: Iterable<Entry>): ReadonlyArray<string> =>
+  Array.from(entries).flatMap(({ aliases, tag }) => [tag, ...aliases])
 
 /**
  * An event type of the library's own, whose tag may begin with `$`.
@@ -182,6 +215,6 @@ export const internalMake = <const Tag extends string, F extends Schema.Struct.F
   tag: Tag,
   fields: F
 ): Schema.TaggedStruct<Tag, F> => {
-  const info: Info = { subject: tag, version: 1, upcasters: noUpcasters, tagsOf: undefined }
+  const info: Info = { subject: tag, version: 1, upcasters: noUpcasters, tagsOf: undefined, aliases: noAliases }
   return Schema.TaggedStruct(tag, fields).annotations({ identifier: tag, [EventInfo]: info }) as any
 }

@@ -23,6 +23,7 @@ import { EventStore } from "../store/EventStore.ts"
 import * as Snapshot from "../store/Snapshot.ts"
 import { SnapshotStore } from "../store/SnapshotStore.ts"
 import * as Changes from "./changes.ts"
+import { storedTypes } from "./eventTypes.ts"
 import * as Faults from "./faults.ts"
 import { tenantKey } from "./tenantKey.ts"
 
@@ -33,7 +34,7 @@ export const defaultSaveEvery = 1000
 type Decoding<E> = Pick<Projection.Source<E>, "types" | "decodeAll">
 
 export const typed = <E>(codec: EventCodec.EventCodec<E>): Decoding<E> => ({
-  types: Array.from(codec.entries.keys()),
+  types: storedTypes(codec.entries.values()),
   decodeAll: codec.decodeAll
 })
 

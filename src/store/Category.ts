@@ -201,7 +201,7 @@ export const make: {
       })))
 
   const typesOf = (types: ReadonlyArray<Event.Any> | undefined) =>
-    types === undefined ? undefined : Array.from(Event.group(types as any).entries.keys())
+    types === undefined ? undefined : Event.storedTypes(types)
 
   return {
     name,
@@ -225,7 +225,7 @@ export const make: {
           })))),
     read: (of, readOptions) =>
       Stream.unwrap(Effect.flatMap(EventStore.EventStore, (store) =>
-        Effect.map(stream(of), (streamId) => {
+        Effect.map(Either.flatMap(checkAsOf(readOptions), () => stream(of)), (streamId) => {
           const raws = readOptions === undefined || !("asOf" in readOptions)
             ? store.read(streamId, readOptions)
             : "version" in readOptions.asOf
@@ -294,6 +294,9 @@ export const decoded = <E, A, Err, R>(
     const readable = Stream.fromChunk(Chunk.unsafeFromArray(events))
     return error === undefined ? readable : Stream.concat(readable, Stream.fail(error))
   })
+
+const checkAsOf = (options: ReadOptions | undefined): Either.Either<void, InvalidInput> =>
+  options !== undefined && "asOf" in options ? AsOf.check(options.asOf) : Either.void
 
 const refusedId = (issue: ParseResult.ParseIssue): InvalidInput =>
   new InvalidInput({
