@@ -43,7 +43,16 @@ export const make = (
   const tooMany = countExcess(groups, around.limits)
   if (tooMany !== undefined) return tooMany
   if (!groups.some((group) => (group?.events?.length ?? 0) > 0)) faults.add("groups", "must hold an event")
-  const call: Call = { around, tenant, ids: new Set(), streams: new Set(), faults, metadata: undefined, largest: 0 }
+  const call: Call = {
+    around,
+    tenant,
+    ids: new Set(),
+    streams: new Set(),
+    faults,
+    metadata: undefined,
+    begins: undefined,
+    largest: 0
+  }
   const encoded: Array<Driver.Group> = []
   for (let index = 0; index < groups.length; index++) encoded.push(makeGroup(groups[index]!, `groups[${index}]`, call))
   if (options?.failIf !== undefined) Query.check(options.failIf, "failIf", faults)
@@ -69,6 +78,8 @@ interface Call {
   readonly faults: Faults.Faults
   /** What the events of the call have in common, made with the first of them. */
   metadata: Shared | undefined
+  /** The id of the event that began the call's conversation. */
+  begins: string | undefined
   largest: number
 }
 
@@ -164,22 +175,25 @@ const makeRow = (event: NewEvent, path: string, call: Call): Driver.NewRow | und
 const noTags: ReadonlyArray<string> = []
 
 const makeTags = (tags: ReadonlyArray<string> | undefined, path: string, faults: Faults.Faults) => {
-  if (tags === undefined || tags.length === 0) return noTags
+  if (tags === undefined) return noTags
   if (!Array.isArray(tags)) {
     faults.add(`${path}.tags`, `must be a list, got ${Faults.show(tags)}`)
     return noTags
   }
+  if (tags.length === 0) return noTags
   tags.forEach((tag, index) => addProblem(faults, `${path}.tags[${index}]`, Faults.nameProblem(tag)))
   return Array.from(new Set(tags)).sort()
 }
 
 /**
  * The metadata of an event: what its appender said of it over what the fiber carries. Events that say nothing of their own
- * share one, so that it is written once; the first of them begins the conversation where the fiber is in none.
+ * share one, so that it is written once. Where the fiber is in no conversation, the first event of the call that names none
+ * begins it.
  */
 const makeMetadata = (own: Metadata | undefined, id: string, path: string, call: Call): Shared => {
-  if (own === undefined || isEmpty(own)) {
-    return call.metadata ??= shared(merge(undefined, id, call), `${path}.metadata`, call)
+  if (own !== undefined && !isObject(own)) call.faults.add(`${path}.metadata`, notObject(own))
+  if (own === undefined || !isObject(own) || isEmpty(own)) {
+    return call.metadata ??= shared(merge(undefined, call.begins ??= id, call), `${path}.metadata`, call)
   }
   if (own.tenant !== undefined && own.tenant !== call.tenant) {
     call.faults.add(
@@ -187,10 +201,19 @@ const makeMetadata = (own: Metadata | undefined, id: string, path: string, call:
       `must be the tenant that Correlation carries ("${call.tenant}"), got ${Faults.show(own.tenant)}`
     )
   }
-  return shared(merge(own, call.metadata?.value.correlationId ?? id, call), `${path}.metadata`, call)
+  if (own.headers !== undefined && !isObject(own.headers)) {
+    call.faults.add(`${path}.metadata.headers`, notObject(own.headers))
+  }
+  const begins = own.correlationId === undefined ? call.begins ??= id : id
+  return shared(merge(own, begins, call), `${path}.metadata`, call)
 }
 
-const isEmpty = (own: Metadata): boolean => {
+/** `null` says nothing, as `undefined` does. */
+const isObject = (value: unknown): boolean => typeof value === "object" && !Array.isArray(value)
+
+const notObject = (value: unknown): string => `must be an object, got ${Faults.show(value)}`
+
+const isEmpty = (own: Metadata | null): boolean => {
   for (const key in own) if (own[key as keyof Metadata] !== undefined) return false
   return true
 }
@@ -222,6 +245,9 @@ const shared = (value: Metadata, path: string, call: Call): Shared => {
   }
   if (value.trace !== undefined && !traceparent.test(value.trace.traceparent)) {
     faults.add(`${path}.trace.traceparent`, `must be a W3C traceparent, got ${Faults.show(value.trace.traceparent)}`)
+  }
+  if (value.trace?.tracestate !== undefined && typeof value.trace.tracestate !== "string") {
+    faults.add(`${path}.trace.tracestate`, `must be a string, got ${Faults.show(value.trace.tracestate)}`)
   }
   for (const [name, header] of Object.entries(value.headers ?? {})) {
     addProblem(faults, `${path}.headers`, Faults.nameProblem(name))

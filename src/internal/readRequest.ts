@@ -18,6 +18,13 @@ const count = (value: unknown, min: number, path: string, otherwise: number, fau
   return otherwise
 }
 
+const flag = (value: unknown, path: string, faults: Faults.Faults): boolean => {
+  if (value !== undefined && typeof value !== "boolean") {
+    faults.add(path, `must be true or false, got ${Faults.show(value)}`)
+  }
+  return value === true
+}
+
 /** A read of one stream, checked. */
 export const stream = (
   name: string,
@@ -32,7 +39,7 @@ export const stream = (
     stream: name,
     from: Math.max(1, count(options?.from, 0, "from", 1, faults)),
     to: count(options?.to, 0, "to", unbounded, faults),
-    backwards: options?.backwards ?? false,
+    backwards: flag(options?.backwards, "backwards", faults),
     limit: count(options?.limit, 0, "limit", unbounded, faults)
   }
   return Faults.orInvalid(faults, () => page)
@@ -48,7 +55,7 @@ export const log = (
     ...filter(options, tenant, faults),
     after: count(options?.after, 0, "after", 0, faults),
     to: count(options?.to, 0, "to", unbounded, faults),
-    backwards: options?.backwards ?? false,
+    backwards: flag(options?.backwards, "backwards", faults),
     limit: count(options?.limit, 0, "limit", unbounded, faults)
   }
   return Faults.orInvalid(faults, () => page)
@@ -89,7 +96,7 @@ const filter = (
   const since = options?.since === undefined ? -unbounded : Instant.millis(options.since, "since", faults)
   const until = options?.until === undefined ? unbounded : Instant.millis(options.until, "until", faults)
   return {
-    tenant: options?.allTenants === true ? undefined : tenant,
+    tenant: flag(options?.allTenants, "allTenants", faults) ? undefined : tenant,
     stream: options?.stream,
     category: options?.category,
     types: options?.types,

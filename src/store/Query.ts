@@ -102,10 +102,13 @@ const problems = (query: Query, path: string, faults: Faults.Faults): void => {
       return faults.add(at, "must name a type or a tag; Query.all selects every event")
     }
     for (const member of ["types", "tags"] as const) {
-      item[member]?.forEach((name, place) => {
-        const problem = Faults.nameProblem(name)
-        if (problem !== undefined) faults.add(`${at}.${member}[${place}]`, problem)
-      })
+      const names: unknown = item[member]
+      if (Array.isArray(names)) {
+        names.forEach((name, place) => {
+          const problem = Faults.nameProblem(name)
+          if (problem !== undefined) faults.add(`${at}.${member}[${place}]`, problem)
+        })
+      } else if (names !== undefined) faults.add(`${at}.${member}`, `must be a list, got ${Faults.show(names)}`)
     }
   })
 }

@@ -42,6 +42,18 @@ export const correlationSection = section<Store>("metadata", {
       equal((yield* readAll(store)).map((raw) => raw.metadata.correlationId), Array(3).fill(given[0]!.id))
       equal(idsOf(yield* readAll(store, { correlationId: given[0]!.id })), idsOf(given))
     }),
+  "events that say something of themselves are in the conversation of their call, unless they name another": (store) =>
+    Effect.gen(function*() {
+      const given = [
+        event(1, { metadata: { correlationId: "other" } }),
+        event(2, { metadata: { actor: "alice" } }),
+        event(3),
+        event(4, { metadata: { headers: { h: "1" } } })
+      ]
+      yield* store.append([{ stream: "a-1", events: given.slice(0, 2) }, { stream: "b-1", events: given.slice(2) }])
+      const begun = given[1]!.id
+      equal((yield* readAll(store)).map((raw) => raw.metadata.correlationId), ["other", begun, begun, begun])
+    }),
   "events carry what the fiber carries": (store) =>
     Effect.gen(function*() {
       const carried: Metadata = {

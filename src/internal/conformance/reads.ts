@@ -183,6 +183,27 @@ export const streamReadSection = section<Store>("reading a stream", {
         versionsOf(all).slice(500, 2_000).reverse()
       )
     }),
+  "page by page: the whole stream, and when there is no more": (store) =>
+    Effect.gen(function*() {
+      for (const count of [0, 1, 600]) {
+        const stream = `s-${count}`
+        if (count > 0) yield* store.append([{ stream, events: events(count) }])
+        const all: Array<Raw> = []
+        for (let more = true; more;) {
+          const page = yield* store.readPage(stream, { from: all.length + 1 })
+          all.push(...page.events)
+          check(!page.more || page.events.length > 0, "an empty page, and more")
+          more = page.more
+        }
+        same(all, yield* read(store, stream))
+      }
+      equal(versionsOf((yield* store.readPage("s-600", { from: 5, to: 7 })).events), [5, 6, 7])
+      equal(yield* store.readPage("s-600", { from: 601 }), { events: [], more: false })
+      yield* store.truncate("s-600", { before: 600 })
+      equal(versionsOf((yield* store.readPage("s-600")).events), [600])
+      yield* store.tombstone("s-600")
+      equal((yield* store.readPage("s-600")).events, [])
+    }),
   "a reader takes no more than it needs": (store) =>
     Effect.gen(function*() {
       yield* ten(store)
