@@ -4,28 +4,26 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type * as Schedule from "effect/Schedule"
+import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { v5 } from "uuid"
 import type { Aggregate, Current, Executed, ExecuteError, ExecuteOptions, Options, Step } from "../cqrs/Aggregate.ts"
 import type { Decider } from "../cqrs/Decider.ts"
-import * as Correlation from "../event/Correlation.ts"
 import * as Envelope from "../event/Envelope.ts"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { StreamVersion } from "../event/Position.ts"
 import type { StreamId } from "../event/StreamId.ts"
 import * as RetryPolicy from "../resilience/RetryPolicy.ts"
-import { VersionConflict } from "../store/AppendError.ts"
-import type { AsOf, LogMoment } from "../store/AsOf.ts"
-import { bounds } from "../store/AsOf.ts"
-import type { Category, ReadError } from "../store/Category.ts"
+import { type AppendError, VersionConflict } from "../store/AppendError.ts"
+import * as AsOf from "../store/AsOf.ts"
+import type { Appended, Category, ReadError } from "../store/Category.ts"
 import { EventStore } from "../store/EventStore.ts"
 import type * as Snapshot from "../store/Snapshot.ts"
 import type { SnapshotStore } from "../store/SnapshotStore.ts"
+import * as States from "./aggregateStates.ts"
+import * as EventTypes from "./eventTypes.ts"
 import * as Faults from "./faults.ts"
-import * as Snapshots from "./aggregateSnapshots.ts"
-import type { Loaded } from "./aggregateSnapshots.ts"
-import * as Lru from "./lru.ts"
-import { tenantKey } from "./tenantKey.ts"
+import * as Instant from "./instant.ts"
 
 type Event = { readonly _tag: string }
 
@@ -34,60 +32,10 @@ export const make = <Id, S, C, E extends Event, Err>(
   category: Category<Id, any, E>,
   options: Options & { readonly snapshot?: Snapshot.Policy | undefined; readonly version?: number | undefined } = {}
 ): Aggregate<Id, S, C, E, Err, EventStore | SnapshotStore> => {
+  check(decider, category, options)
   const retry = options.retry ?? (RetryPolicy.conflict as Schedule.Schedule<unknown>)
-  const snapshots = options.snapshot === undefined
-    ? undefined
-    : Snapshots.make(decider, options.snapshot, options.version ?? 1)
-  const cache = options.cache === undefined ? undefined : Lru.make<string, Loaded<S>>(checkedCache(options.cache))
+  const { load, remember } = States.make(decider, category.codec, options)
   const checkCommand = ParseResult.validateEither(decider.commands)
-  const origin: Loaded<S> = {
-    state: decider.initial,
-    version: 0 as StreamVersion,
-    snapshotVersion: 0,
-    snapshotAt: undefined
-  }
-
-  /** Folds the events of a stream beyond a base, up to a version. */
-  const foldOn = (id: Id, base: Loaded<S>, to: number | undefined): Effect.Effect<Loaded<S>, ReadError, EventStore> =>
-    Effect.flatMap(category.readPage(id, { from: base.version + 1, to }), ({ events, more }) => {
-      let { state, version } = base
-      for (const recorded of events) {
-        state = decider.evolve(state, recorded.payload)
-        version = recorded.version
-      }
-      const loaded = version === base.version ? base : { ...base, state, version }
-      return more ? foldOn(id, loaded, to) : Effect.succeed(loaded)
-    })
-
-  /** How things stand, at a version or now. The tail after a snapshot is always read. */
-  const load = (
-    id: Id,
-    stream: StreamId,
-    to?: number
-  ): Effect.Effect<Loaded<S>, ReadError, EventStore | SnapshotStore> =>
-    Effect.withFiberRuntime((fiber) => {
-      const key = tenantKey(fiber.getFiberRef(Correlation.currentCorrelation).tenant, stream)
-      const fits = (base: Loaded<S> | undefined): base is Loaded<S> =>
-        base !== undefined && (to === undefined || base.version <= to)
-      const kept = cache?.get(key)
-      if (fits(kept)) return foldOn(id, kept, to)
-      if (snapshots === undefined) return foldOn(id, origin, to)
-      return Effect.flatMap(Effect.map(snapshots.load(key), Option.getOrUndefined), (base) =>
-        fits(base)
-          ? Effect.flatMap(foldOn(id, base, to), (loaded) =>
-            loaded.version > base.version
-              ? Effect.succeed(loaded)
-              : Effect.flatMap(isAhead(stream, base.version), (ahead) =>
-                ahead ? foldOn(id, origin, to) : Effect.succeed(loaded)))
-          : foldOn(id, origin, to))
-    })
-
-  /** A snapshot ahead of its stream is of another history, and ignored. */
-  const isAhead = (stream: StreamId, version: number) =>
-    Effect.flatMap(
-      EventStore,
-      (store) => Effect.map(store.streamState(stream), (state) => state._tag !== "live" || state.version < version)
-    )
 
   const executeOnce = (
     id: Id,
@@ -96,7 +44,7 @@ export const make = <Id, S, C, E extends Event, Err>(
     given: ExecuteOptions
   ): Effect.Effect<Executed<S, E>, Err | ExecuteError, EventStore | SnapshotStore> =>
     Effect.gen(function*() {
-      const loaded = yield* load(id, stream)
+      const loaded = yield* load(stream)
       // looked up after the state was read: what was recorded before is in it, what comes later is a conflict
       const before = given.commandId === undefined ? undefined : yield* repeated(id, stream, given.commandId)
       if (before !== undefined) return before
@@ -107,26 +55,19 @@ export const make = <Id, S, C, E extends Event, Err>(
       if (decided.length === 0) {
         return { state: loaded.state, version: loaded.version, events: decided, position: undefined, repeated: false }
       }
-      const appended = yield* category.append(id, enveloped(stream, decided, given), {
+      const appended = yield* Effect.either(category.append(id, enveloped(stream, decided, given), {
         expected: loaded.version === 0 ? "noStream" : loaded.version
-      })
-      if (appended.repeated) return (yield* repeated(id, stream, given.commandId!))!
+      }))
+      if (given.commandId !== undefined && isKnown(appended)) {
+        // the same command was quicker, and may have decided on another state
+        const first = yield* repeated(id, stream, given.commandId)
+        if (first !== undefined) return first
+      }
+      const { events, position, version } = yield* appended
       let state = loaded.state
       for (const event of decided) state = decider.evolve(state, event)
-      const now: Loaded<S> = { ...loaded, state, version: appended.version }
-      yield* remember(stream, now)
-      return { state, version: now.version, events: decided, position: appended.position, repeated: false }
-    })
-
-  /** Keeps the state after an append, in memory and, where the policy says so, in a snapshot. */
-  const remember = (stream: StreamId, loaded: Loaded<S>) =>
-    Effect.withFiberRuntime<void, never, SnapshotStore>((fiber) => {
-      const key = tenantKey(fiber.getFiberRef(Correlation.currentCorrelation).tenant, stream)
-      cache?.set(key, loaded)
-      if (snapshots === undefined) return Effect.void
-      return Effect.map(snapshots.saveIfDue(key, loaded), (saved) => {
-        if (Option.isSome(saved)) cache?.set(key, saved.value)
-      })
+      yield* remember(stream, { ...loaded, state, version, last: { id: events[events.length - 1]!.id, position } })
+      return { state, version, events: decided, position, repeated: false }
     })
 
   /** What a command of this id led to, if it was executed before. */
@@ -140,13 +81,14 @@ export const make = <Id, S, C, E extends Event, Err>(
       const found = yield* store.find(eventId(stream, commandId, 0))
       if (Option.isNone(found)) return undefined
       const first = found.value
+      let index = 0
       const recorded = yield* category.read(id, { from: first.version }).pipe(
-        Stream.takeWhile((event) => event.metadata.causationId === commandId),
+        Stream.takeWhile((event) => event.id === eventId(stream, commandId, index++)),
         Stream.runCollect
       )
       const last = Option.getOrUndefined(Chunk.last(recorded))
       const version = last?.version ?? first.version
-      const { state } = yield* load(id, stream, version)
+      const { state } = yield* load(stream, version)
       return {
         state,
         version,
@@ -157,7 +99,7 @@ export const make = <Id, S, C, E extends Event, Err>(
     })
 
   const execute: Aggregate<Id, S, C, E, Err, EventStore | SnapshotStore>["execute"] = (id, command, given = {}) =>
-    Effect.flatMap(checked(id, command, given), (stream) => {
+    Effect.flatMap(Effect.suspend(() => checkedStream(id, command, given)), (stream) => {
       const once = executeOnce(id, stream, command, given)
       return Effect.catchIf(
         once,
@@ -178,7 +120,7 @@ export const make = <Id, S, C, E extends Event, Err>(
       return Effect.retry(next, { schedule: retry, while: isConflict })
     })
 
-  const checked = (id: Id, command: C, given: ExecuteOptions): Either.Either<StreamId, InvalidInput> => {
+  const checkedStream = (id: Id, command: C, given: ExecuteOptions): Either.Either<StreamId, InvalidInput> => {
     const faults = Faults.make()
     const stream = category.stream(id)
     if (Either.isLeft(stream)) faults.all.push(...stream.left.faults)
@@ -196,49 +138,47 @@ export const make = <Id, S, C, E extends Event, Err>(
       const problem = Faults.countProblem(given.expected, 0)
       if (problem !== undefined) faults.add("expected", problem)
     }
+    if (given.occurredAt !== undefined) Instant.millis(given.occurredAt, "occurredAt", faults)
     return Faults.orInvalid(faults, () => Either.getOrThrow(stream))
   }
 
-  const stateAt = (id: Id, asOf: AsOf): Effect.Effect<Current<S>, ReadError, EventStore | SnapshotStore> => {
-    if ("version" in asOf) {
-      const problem = Faults.countProblem(asOf.version, 0)
-      if (problem !== undefined) {
-        return Effect.fail(new InvalidInput({ faults: [new Fault({ path: "asOf.version", problem })] }))
-      }
-      return Effect.flatMap(category.stream(id), (stream) => Effect.map(load(id, stream, asOf.version), current))
-    }
-    return Effect.map(
-      Stream.runFold(history(id, asOf), origin as Current<S>, (_, step) => ({
-        state: step.state,
-        version: step.event.version
-      })),
-      current
+  const stateAt = (id: Id, asOf: AsOf.AsOf): Effect.Effect<Current<S>, ReadError, EventStore | SnapshotStore> =>
+    Effect.flatMap(
+      Effect.suspend(() => Either.flatMap(AsOf.check(asOf), () => category.stream(id))),
+      (stream): Effect.Effect<Current<S>, ReadError, EventStore | SnapshotStore> =>
+        "version" in asOf
+          ? Effect.map(load(stream, asOf.version), current)
+          : Stream.runFold(history(id, asOf), { state: decider.initial, version: 0 as StreamVersion }, (_, step) => ({
+            state: step.state,
+            version: step.event.version
+          }))
     )
-  }
 
-  const history = (id: Id, asOf?: AsOf): Stream.Stream<Step<S, E>, ReadError, EventStore> =>
+  const history = (id: Id, asOf?: AsOf.AsOf): Stream.Stream<Step<S, E>, ReadError, EventStore> =>
     Stream.mapAccum(category.read(id, asOf === undefined ? undefined : { asOf }), decider.initial, (before, event) => {
       const state = decider.evolve(before, event.payload)
       return [state, { event, state }]
     })
 
-  const state = (id: Id) => Effect.flatMap(category.stream(id), (stream) => Effect.map(load(id, stream), current))
+  const state = (id: Id) => Effect.flatMap(category.stream(id), (stream) => Effect.map(load(stream), current))
 
   const all = (
-    asOf?: LogMoment
+    asOf?: AsOf.LogMoment
   ): Effect.Effect<ReadonlyArray<readonly [Id, Current<S>]>, ReadError, EventStore> =>
     Effect.gen(function*() {
       const found = new Map<string, Current<S>>()
-      yield* Stream.runForEachChunk(category.readAll(asOf === undefined ? undefined : yield* bounds(asOf)), (chunk) =>
-        Effect.sync(() => {
-          for (const event of chunk) {
-            const before = found.get(event.stream)?.state ?? decider.initial
-            found.set(event.stream, { state: decider.evolve(before, event.payload as E), version: event.version })
-          }
-        }))
+      yield* Stream.runForEachChunk(
+        category.readAll(asOf === undefined ? undefined : yield* AsOf.bounds(asOf)),
+        (chunk) =>
+          Effect.sync(() => {
+            for (const event of chunk) {
+              const before = found.get(event.stream)?.state ?? decider.initial
+              found.set(event.stream, { state: decider.evolve(before, event.payload as E), version: event.version })
+            }
+          })
+      )
       return yield* Effect.forEach(found, ([stream, each]) =>
-        Effect.map(category.idOf(stream), (id) =>
-          [id, each] as const))
+        Effect.map(category.idOf(stream), (id) => [id, each] as const))
     })
 
   return {
@@ -261,10 +201,24 @@ const isConflict = (error: unknown): boolean => error instanceof VersionConflict
 
 const current = <S>({ state, version }: Current<S>): Current<S> => ({ state, version })
 
-const checkedCache = (capacity: number): number => {
-  const problem = Faults.countProblem(capacity, 1)
-  if (problem !== undefined) throw new InvalidInput({ faults: [new Fault({ path: "options.cache", problem })] })
-  return capacity
+/** Whether an append found ids of its events in the log. */
+const isKnown = (appended: Either.Either<Appended, AppendError | InvalidInput>): boolean =>
+  Either.isRight(appended) ? appended.right.repeated : appended.left._tag === "DuplicateEvent"
+
+const check = (
+  decider: { readonly events: Schema.Schema<any, any> },
+  category: Category<any, any, any>,
+  options: { readonly cache?: number | undefined; readonly version?: number | undefined }
+): void => {
+  const faults = Faults.make()
+  for (const option of ["cache", "version"] as const) {
+    const problem = options[option] === undefined ? undefined : Faults.countProblem(options[option], 1)
+    if (problem !== undefined) faults.add(`options.${option}`, problem)
+  }
+  for (const tag of EventTypes.entries([decider.events as never]).keys()) {
+    if (!category.codec.entries.has(tag)) faults.add("category", `must hold the decider's events, lacks "${tag}"`)
+  }
+  Either.getOrThrowWith(Faults.orInvalid(faults, () => undefined), (error) => error)
 }
 
 /** The namespace of the ids that a command's events get: the same command of the same aggregate, the same ids. */

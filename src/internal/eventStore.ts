@@ -59,7 +59,8 @@ export const makeEncoded = <C extends Driver.Capability = never>(
         const request = AppendRequest.make(groups, options, {
           correlation: fiber.getFiberRef(Correlation.currentCorrelation),
           traceparent: traceparentOf(fiber),
-          now: Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis(),
+          // a Clock may tell fractions: TestClock does after a delay with jitter
+          now: Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()),
           nextId,
           format: formats.write,
           formatName,

@@ -5,6 +5,7 @@
  */
 import type * as DateTime from "effect/DateTime"
 import type * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Faults from "../internal/faults.ts"
 import * as Instant from "../internal/instant.ts"
@@ -42,6 +43,21 @@ export const bounds = (asOf: LogMoment): Either.Either<Bounds, InvalidInput> => 
 }
 
 /**
+ * Checks a moment from outside; fails with `InvalidInput` naming what cannot be read of it.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const check = (asOf: AsOf): Either.Either<void, InvalidInput> => {
+  const faults = Faults.make()
+  if (Predicate.hasProperty(asOf, "version")) {
+    const problem = Faults.countProblem(asOf.version, 0)
+    if (problem !== undefined) faults.add("asOf.version", problem)
+  } else boundsInto(asOf as LogMoment, faults)
+  return Faults.orInvalid(faults, () => undefined)
+}
+
+/**
  * What a moment means for a read of the log.
  *
  * @since 0.1.0
@@ -52,13 +68,17 @@ export type Bounds =
   | { readonly until: number; readonly time: "occurredAt" | "recordedAt" }
 
 const boundsInto = (asOf: LogMoment, faults: Faults.Faults): Bounds => {
-  if ("position" in asOf) {
+  if (Predicate.hasProperty(asOf, "position")) {
     const problem = Faults.countProblem(asOf.position, 0)
     if (problem !== undefined) faults.add("asOf.position", problem)
     return { to: asOf.position }
   }
   // ranges are half-open, and a moment is included
-  return "occurredAt" in asOf
-    ? { until: Instant.millis(asOf.occurredAt, "asOf.occurredAt", faults) + 1, time: "occurredAt" }
-    : { until: Instant.millis(asOf.recordedAt, "asOf.recordedAt", faults) + 1, time: "recordedAt" }
+  for (const time of ["occurredAt", "recordedAt"] as const) {
+    if (Predicate.hasProperty(asOf, time)) {
+      return { until: Instant.millis(asOf[time] as DateTime.DateTime.Input, `asOf.${time}`, faults) + 1, time }
+    }
+  }
+  faults.add("asOf", `must name a version, a position, occurredAt or recordedAt, got ${Faults.show(asOf)}`)
+  return { to: 0 }
 }

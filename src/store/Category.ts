@@ -217,37 +217,57 @@ export const make: {
         ),
     part,
     append: (of, events, appendOptions) =>
-      Effect.flatMap(EventStore.EventStore, (store) =>
-        Effect.flatMap(part(of, events, appendOptions), (group) =>
-          Effect.map(store.append([group], appendOptions), (appended): Appended => ({
-            ...appended,
-            version: appended.events[appended.events.length - 1]!.version
-          })))),
+      Effect.flatMap(
+        EventStore.EventStore,
+        (store) =>
+          Effect.flatMap(part(of, events, appendOptions), (group) =>
+            Effect.map(store.append([group], appendOptions), (appended): Appended => ({
+              ...appended,
+              version: appended.events[appended.events.length - 1]!.version
+            })))
+      ),
     read: (of, readOptions) =>
-      Stream.unwrap(Effect.flatMap(EventStore.EventStore, (store) =>
-        Effect.map(Either.flatMap(checkAsOf(readOptions), () => stream(of)), (streamId) => {
-          const raws = readOptions === undefined || !("asOf" in readOptions)
-            ? store.read(streamId, readOptions)
-            : "version" in readOptions.asOf
-            ? store.read(streamId, { to: readOptions.asOf.version })
-            : Stream.unwrap(
-              Effect.map(AsOf.bounds(readOptions.asOf), (bounds) => store.readAll({ stream: streamId, ...bounds }))
-            )
-          return decoded(codec, raws)
-        }))),
+      Stream.unwrap(
+        Effect.flatMap(EventStore.EventStore, (store) =>
+          Effect.map(
+            Either.flatMap(checkAsOf(readOptions), () => stream(of)),
+            (streamId) => {
+              const raws = readOptions === undefined || !("asOf" in readOptions)
+                ? store.read(streamId, readOptions)
+                : "version" in readOptions.asOf
+                ? store.read(streamId, { to: readOptions.asOf.version })
+                : Stream.unwrap(
+                  Effect.map(AsOf.bounds(readOptions.asOf), (bounds) => store.readAll({ stream: streamId, ...bounds }))
+                )
+              return decoded(codec, raws)
+            }
+          ))
+      ),
     readPage: (of, pageOptions) =>
-      Effect.flatMap(EventStore.EventStore, (store) =>
-        Effect.flatMap(stream(of), (streamId) =>
-          Effect.flatMap(store.readPage(streamId, pageOptions), ({ events, more }) => {
-            const read = codec.decodeAll(events)
-            return read.error === undefined ? Effect.succeed({ events: read.events, more }) : Effect.fail(read.error)
-          }))),
+      Effect.flatMap(
+        EventStore.EventStore,
+        (store) =>
+          Effect.flatMap(stream(of), (streamId) =>
+            Effect.flatMap(store.readPage(streamId, pageOptions), ({ events, more }) => {
+              const read = codec.decodeAll(events)
+              return read.error === undefined
+                ? Effect.succeed({ events: read.events, more })
+                : Effect.fail(read.error)
+            }))
+      ),
     readAll: (readOptions) =>
-      Stream.unwrap(Effect.map(EventStore.EventStore, (store) =>
-        decoded(codec, store.readAll({ ...readOptions, category: name, types: typesOf(readOptions?.types) })))),
+      Stream.unwrap(
+        Effect.map(EventStore.EventStore, (store) =>
+          decoded(codec, store.readAll({ ...readOptions, category: name, types: typesOf(readOptions?.types) })))
+      ),
     subscribe: (subscribeOptions) =>
-      Stream.unwrap(Effect.map(EventStore.EventStore, (store) =>
-        decoded(codec, store.subscribe({ ...subscribeOptions, category: name, types: typesOf(subscribeOptions?.types) }))))
+      Stream.unwrap(
+        Effect.map(EventStore.EventStore, (store) =>
+          decoded(
+            codec,
+            store.subscribe({ ...subscribeOptions, category: name, types: typesOf(subscribeOptions?.types) })
+          ))
+      )
   }
 }
 
@@ -276,8 +296,10 @@ export const appendAll = (
   parts: ReadonlyArray<Either.Either<EventStore.Group, InvalidEvent | InvalidInput>>,
   options?: EventStore.AppendOptions
 ): Effect.Effect<EventStore.Appended, AppendError | InvalidInput, EventStore.EventStore> =>
-  Effect.flatMap(EventStore.EventStore, (store) =>
-    Effect.flatMap(Either.all(parts), (groups) => store.append(groups, options)))
+  Effect.flatMap(
+    EventStore.EventStore,
+    (store) => Effect.flatMap(Either.all(parts), (groups) => store.append(groups, options))
+  )
 
 /**
  * Decodes the events of a Stream, chunk by chunk. Those before the first that cannot be read are still delivered.
@@ -314,13 +336,15 @@ const encodeAll = (
     const envelope = Envelope.isNew(given) ? given : undefined
     const event = codec.encodeInto(envelope === undefined ? given : envelope.event, `events[${index}]`, faults)
     if (event === undefined) continue
-    encoded.push(envelope === undefined ? event : {
-      ...event,
-      id: envelope.id,
-      occurredAt: envelope.occurredAt,
-      source: envelope.source,
-      metadata: envelope.metadata
-    })
+    encoded.push(
+      envelope === undefined ? event : {
+        ...event,
+        id: envelope.id,
+        occurredAt: envelope.occurredAt,
+        source: envelope.source,
+        metadata: envelope.metadata
+      }
+    )
   }
   return faults.length === 0
     ? Either.right(encoded)

@@ -93,7 +93,7 @@ export const layer = (
                 owner,
                 machine: Process.machine,
                 process: Process.self,
-                expires_at: now + ttl
+                expires_at: Math.floor(now + ttl)
               })
             }
               ON CONFLICT (name) DO UPDATE SET token = ${table}.token + 1, owner = excluded.owner,
@@ -104,7 +104,7 @@ export const layer = (
           }).pipe(Effect.mapError((error) => storeError("Lease.acquire", error))),
         renew: (name, token, ttl) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) =>
-            sql`UPDATE ${table} SET expires_at = ${now + ttl}
+            sql`UPDATE ${table} SET expires_at = ${Math.floor(now + ttl)}
               WHERE name = ${name} AND token = ${token} AND expires_at > ${now} RETURNING token`).pipe(
               Effect.map((rows) => rows.length > 0),
               Effect.mapError((error) => storeError("Lease.renew", error))

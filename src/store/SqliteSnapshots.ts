@@ -98,7 +98,7 @@ export const layer = (
               version: snapshot.version,
               position: snapshot.position ?? null,
               state: snapshot.state,
-              saved_at: snapshot.savedAt.epochMillis
+              saved_at: Math.floor(snapshot.savedAt.epochMillis)
             })
           } ON CONFLICT (key, fingerprint) DO UPDATE
             SET version = excluded.version, position = excluded.position, state = excluded.state, saved_at = excluded.saved_at

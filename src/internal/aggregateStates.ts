@@ -1,0 +1,139 @@
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type { Options } from "../cqrs/Aggregate.ts"
+import type { Decider } from "../cqrs/Decider.ts"
+import * as Correlation from "../event/Correlation.ts"
+import type { EventCodec } from "../event/EventCodec.ts"
+import type { StreamVersion } from "../event/Position.ts"
+import type { StreamId } from "../event/StreamId.ts"
+import type { ReadError } from "../store/Category.ts"
+import { EventStore, type Operations, type Page } from "../store/EventStore.ts"
+import type * as Snapshot from "../store/Snapshot.ts"
+import type { SnapshotStore } from "../store/SnapshotStore.ts"
+import * as Snapshots from "./aggregateSnapshots.ts"
+import type { Loaded } from "./aggregateSnapshots.ts"
+import * as Lru from "./lru.ts"
+import { tenantKey } from "./tenantKey.ts"
+
+/** The states of a decider over its streams: folded, kept in memory and in snapshots. */
+export const make = <S, E extends { readonly _tag: string }>(
+  decider: Decider<string, S, any, E, any>,
+  codec: EventCodec<any, E>,
+  options: Options & { readonly snapshot?: Snapshot.Policy | undefined; readonly version?: number | undefined }
+) => {
+  const snapshots = options.snapshot === undefined
+    ? undefined
+    : Snapshots.make(decider, options.snapshot, options.version ?? 1)
+  const cacheOf = caches<Loaded<S>>(options.cache)
+  const origin: Loaded<S> = {
+    state: decider.initial,
+    version: 0 as StreamVersion,
+    last: undefined,
+    snapshotVersion: 0,
+    snapshotAt: undefined
+  }
+
+  /** Folds a page of a stream onto a base, and what follows it, up to a version. */
+  const foldPage = (
+    store: Operations,
+    stream: StreamId,
+    base: Loaded<S>,
+    { events: raws, more }: Page,
+    to: number | undefined
+  ): Effect.Effect<Loaded<S>, ReadError> => {
+    const last = raws[raws.length - 1]
+    if (last === undefined) return Effect.succeed(base)
+    const { error, events } = codec.decodeAll(raws)
+    if (error !== undefined) return Effect.fail(error)
+    let state = base.state
+    for (const recorded of events) state = decider.evolve(state, recorded.payload)
+    const loaded = { ...base, state, version: last.version, last: { id: last.id, position: last.position } }
+    return more ? foldOn(store, stream, loaded, to) : Effect.succeed(loaded)
+  }
+
+  const foldOn = (store: Operations, stream: StreamId, base: Loaded<S>, to: number | undefined) =>
+    Effect.flatMap(
+      store.readPage(stream, { from: base.version + 1, to }),
+      (page) => foldPage(store, stream, base, page, to)
+    )
+
+  /**
+   * Folds the events of a stream beyond a state that was kept; answers `undefined` where the state is of another history.
+   * Its own last event is read again to tell, unless it was truncated since.
+   */
+  const foldBeyond = (store: Operations, stream: StreamId, base: Loaded<S>, to: number | undefined) =>
+    Effect.flatMap(
+      store.readPage(stream, { from: base.version, to }),
+      (page): Effect.Effect<Loaded<S> | undefined, ReadError> => {
+        const [first] = page.events
+        if (first !== undefined && first.version === base.version) {
+          return first.id === base.last?.id && first.position === base.last.position
+            ? foldPage(store, stream, base, { ...page, events: page.events.slice(1) }, to)
+            : Effect.succeed(undefined)
+        }
+        return Effect.flatMap(store.streamState(stream), (state) =>
+          state._tag === "live" && state.version >= base.version && state.firstVersion > base.version
+            ? foldPage(store, stream, base, page, to)
+            : Effect.succeed(undefined))
+      }
+    )
+
+  /** How things stand, at a version or now: from what was kept of it, if anything, and the events that came since. */
+  const load = (stream: StreamId, to?: number): Effect.Effect<Loaded<S>, ReadError, EventStore | SnapshotStore> =>
+    Effect.flatMap(EventStore, (store) =>
+      Effect.withFiberRuntime((fiber) => {
+        const key = keyOf(fiber, stream)
+        const cache = cacheOf(store)
+        const fits = (base: Loaded<S> | undefined): base is Loaded<S> =>
+          base !== undefined && (to === undefined || base.version <= to)
+        const fromOrigin = foldOn(store, stream, origin, to)
+        const fromSnapshot = snapshots === undefined
+          ? fromOrigin
+          : Effect.flatMap(snapshots.load(key), (found) => {
+            const base = Option.getOrUndefined(found)
+            return fits(base) ? orElse(foldBeyond(store, stream, base, to), fromOrigin) : fromOrigin
+          })
+        const kept = cache?.get(key)
+        const loaded = fits(kept) ? orElse(foldBeyond(store, stream, kept, to), fromSnapshot) : fromSnapshot
+        return cache === undefined || to !== undefined
+          ? loaded
+          : Effect.tap(loaded, (now) => Effect.sync(() => keep(cache, key, now)))
+      }))
+
+  const keep = (cache: Lru.Lru<string, Loaded<S>>, key: string, loaded: Loaded<S>) =>
+    loaded.version === 0 ? cache.delete(key) : cache.set(key, loaded)
+
+  /** Keeps the state after an append, in memory and, where the policy says so, in a snapshot. */
+  const remember = (stream: StreamId, loaded: Loaded<S>) =>
+    Effect.flatMap(EventStore, (store) =>
+      Effect.withFiberRuntime<void, never, SnapshotStore>((fiber) => {
+        const key = keyOf(fiber, stream)
+        const cache = cacheOf(store)
+        cache?.set(key, loaded)
+        if (snapshots === undefined) return Effect.void
+        return Effect.map(snapshots.saveIfDue(key, loaded), (saved) => {
+          if (Option.isSome(saved)) cache?.set(key, saved.value)
+        })
+      }))
+
+  return { load, remember }
+}
+
+/** The answer of a load that may find nothing, or of another. */
+const orElse = <A, E, R, E2, R2>(self: Effect.Effect<A | undefined, E, R>, that: Effect.Effect<A, E2, R2>) =>
+  Effect.flatMap(self, (found): Effect.Effect<A, E2, R2> => found === undefined ? that : Effect.succeed(found))
+
+const keyOf = (fiber: Fiber.RuntimeFiber<any, any>, stream: StreamId): string =>
+  tenantKey(fiber.getFiberRef(Correlation.currentCorrelation).tenant, stream)
+
+/** A cache for each store that an aggregate is used over: what one store holds says nothing of another. */
+const caches = <A>(capacity: number | undefined): (store: Operations) => Lru.Lru<string, A> | undefined => {
+  if (capacity === undefined) return () => undefined
+  const byStore = new WeakMap<Operations, Lru.Lru<string, A>>()
+  return (store) => {
+    let cache = byStore.get(store)
+    if (cache === undefined) byStore.set(store, cache = Lru.make(capacity))
+    return cache
+  }
+}
