@@ -1,0 +1,98 @@
+/**
+ * The command line.
+ */
+import { Either, Schema } from "effect"
+import { resolve } from "node:path"
+import { parseArgs } from "node:util"
+
+/** What is asked for. */
+export type Command =
+  | { readonly _tag: "Help" }
+  | {
+    readonly _tag: "Run"
+    /** The flights; those of `vega-datasets` when not given. */
+    readonly data: string | undefined
+    readonly db: string
+    readonly limit: number
+    readonly json: string | undefined
+  }
+
+/** The command line asks for what there is not. */
+export class UsageError extends Schema.TaggedError<UsageError>("flights/UsageError")("UsageError", {
+  problems: Schema.NonEmptyArray(Schema.String)
+}) {
+  override get message(): string {
+    return this.problems.join("\n")
+  }
+}
+
+export const help = `Real US flights through an event store: punctuality, disruptions, and how things stood in the past.
+
+Usage: npm start -- [options]
+
+  --data FILE   the flights: a JSON array, or one flight a line; 20,000 of the npm package vega-datasets when not given
+  --db FILE     the SQLite file that everything is kept in, made when missing; flights.db when not given
+  --limit N     read the first N records of the data only
+  --json FILE   write the report there as data, too
+  --help        show this
+
+Started again on the same file, it goes on where it was, and counts nothing twice.`
+
+const defaults = { db: "flights.db", limit: 1_000_000_000 }
+
+export const parse = (args: ReadonlyArray<string>): Either.Either<Command, UsageError> => {
+  const parsed = Either.try({
+    try: () =>
+      parseArgs({
+        args: [...args],
+        options: {
+          data: { type: "string" },
+          db: { type: "string" },
+          limit: { type: "string" },
+          json: { type: "string" },
+          help: { type: "boolean", short: "h" }
+        }
+      }).values,
+    catch: (error) => new UsageError({ problems: [firstSentence(error)] })
+  })
+  return Either.flatMap(parsed, ({ data, db = defaults.db, help, json, limit }) => {
+    if (help === true) return Either.right<Command>({ _tag: "Help" })
+    const problems: Array<string> = []
+    const files = { data, db, json }
+    for (const [name, file] of Object.entries(files)) {
+      if (file === "") problems.push(`--${name} must name a file.`)
+    }
+    if (limit !== undefined && !/^\d{1,9}$/.test(limit)) {
+      problems.push(`--limit must be a whole number of at most nine digits, got ${JSON.stringify(limit)}.`)
+    }
+    const same = sameFile(files)
+    if (same !== undefined) problems.push(`--${same[0]} and --${same[1]} must not be the same file.`)
+    const [first, ...others] = problems
+    return first !== undefined
+      ? Either.left(new UsageError({ problems: [first, ...others] }))
+      : Either.right<Command>({
+        _tag: "Run",
+        data,
+        db,
+        limit: limit === undefined ? defaults.limit : Number(limit),
+        json
+      })
+  })
+}
+
+/** Two options that name one file, which would be the end of it. */
+const sameFile = (files: { readonly [name: string]: string | undefined }): readonly [string, string] | undefined => {
+  const seen = new Map<string, string>()
+  for (const [name, file] of Object.entries(files)) {
+    if (file === undefined || file === "") continue
+    const other = seen.get(resolve(file))
+    if (other !== undefined) return [other, name]
+    seen.set(resolve(file), name)
+  }
+  return undefined
+}
+
+const firstSentence = (error: unknown): string => {
+  const message = error instanceof Error ? error.message : String(error)
+  return `${message.split(/\.\s|\n|\.$/)[0]}.`
+}

@@ -1,0 +1,346 @@
+import { NodeFileSystem } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import Database from "better-sqlite3"
+import { Chunk, DateTime, Effect, Layer, Random, Schedule, Stream } from "effect"
+import { EventStore } from "effect-skald/store/EventStore"
+import * as Sqlite from "effect-skald/Sqlite"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Job from "../../examples/flights/Job.ts"
+import * as Names from "../../examples/flights/Names.ts"
+import { Screen } from "../../examples/flights/Screen.ts"
+import { tempDirectory } from "../support/tempDirectory.ts"
+
+// ------------------------------------------------------------- the report once more, by nothing but a loop over the data
+
+interface Line {
+  readonly date: string
+  readonly delay: number
+  readonly origin: string
+}
+
+const data = (): ReadonlyArray<Line> => JSON.parse(fs.readFileSync(Names.flights(), "utf8"))
+
+const minutes = ({ date }: Line) => {
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0] = date.split(/\D/).map(Number)
+  return Date.UTC(year, month - 1, day, hour, minute) / 60_000
+}
+
+const isLate = (lines: ReadonlyArray<Line>) => lines.filter(({ delay }) => delay >= 15).length
+
+const by = (lines: ReadonlyArray<Line>, key: (line: Line) => string) => {
+  const groups: Record<string, Array<Line>> = {}
+  for (const line of lines) (groups[key(line)] ??= []).push(line)
+  return Object.entries(groups).sort(([a], [b]) => a < b ? -1 : 1)
+}
+
+/** What became of one airport: when it was disrupted, and when it recovered. */
+const walk = (lines: ReadonlyArray<Line>) => {
+  const disruptions: Array<number> = []
+  const recoveries: Array<number> = []
+  let since = 0
+  for (let index = 0; index < lines.length; index++) {
+    const line = lines[index]!
+    if (disruptions.length === recoveries.length) {
+      const near = lines.slice(since, index + 1).filter((other) =>
+        other.delay >= 30 && minutes(line) - minutes(other) < 180
+      )
+      if (line.delay < 30 || near.length < 3) continue
+      disruptions.push(minutes(line))
+      since = index + 1
+    } else if (index - since >= 2 && lines.slice(index - 2, index + 1).every(({ delay }) => delay < 15)) {
+      recoveries.push(minutes(line))
+      since = index + 1
+    }
+  }
+  return { disruptions, recoveries }
+}
+
+const computed = (lines: ReadonlyArray<Line>) => {
+  const airports = by(lines, ({ origin }) => origin).map(([code, flights]) => ({
+    code,
+    departures: flights.length,
+    meanDelay: flights.reduce((sum, { delay }) => sum + delay, 0) / flights.length,
+    disruptions: walk(flights).disruptions.length,
+    recoveries: walk(flights).recoveries.length
+  }))
+  return {
+    flights: lines.length,
+    events: airports.reduce((sum, each) => sum + each.departures + each.disruptions + each.recoveries, 0),
+    airports,
+    days: by(lines, ({ date }) => date.slice(0, 10).replaceAll("/", "-")).map(([day, flights]) => ({
+      day,
+      departures: flights.length,
+      late: isLate(flights)
+    }))
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------- as a real program
+
+const root = fileURLToPath(new URL("../../", import.meta.url))
+
+const start = (args: ReadonlyArray<string>) => {
+  const child = spawn(process.execPath, ["--import", "tsx", "examples/flights/main.ts", ...args], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  let stdout = ""
+  let stderr = ""
+  child.stdout.setEncoding("utf8").on("data", (text: string) => stdout += text)
+  child.stderr.setEncoding("utf8").on("data", (text: string) => stderr += text)
+  const closed = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>
+  return {
+    kill: (signal: NodeJS.Signals) => child.kill(signal),
+    ended: Effect.map(
+      Effect.promise(() => closed),
+      ([code, signal]) => ({ code, signal, stdout, stderr })
+    )
+  }
+}
+
+const program = (...args: ReadonlyArray<string>) =>
+  Effect.flatMap(
+    Effect.acquireRelease(Effect.sync(() => start(args)), ({ kill }) => Effect.sync(() => kill("SIGKILL"))),
+    ({ ended }) => ended
+  ).pipe(Effect.scoped)
+
+const readJson = (file: string): unknown => JSON.parse(fs.readFileSync(file, "utf8"))
+
+/** How many rows a table has, as another process sees it; none while there is no table. */
+const rows = (file: string, table: string): number => {
+  if (!fs.existsSync(file)) return 0
+  try {
+    const db = new Database(file, { readonly: true })
+    try {
+      return db.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number
+    } finally {
+      db.close()
+    }
+  } catch {
+    return 0
+  }
+}
+
+describe("npm start", () => {
+  it.live(
+    "reports what a direct computation over the same file gives; started again, it doubles nothing",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* tempDirectory
+        const [db, first, second] = ["flights.db", "first.json", "second.json"].map((name) =>
+          join(directory, name)
+        ) as [
+          string,
+          string,
+          string
+        ]
+        const run = yield* program("--db", db, "--json", first)
+        assert.strictEqual(run.code, 0, run.stderr)
+        const expected = computed(data())
+        assert.deepStrictEqual(readJson(first), expected)
+
+        // what a person reads
+        const most = [...expected.airports]
+          .sort((a, b) => b.disruptions - a.disruptions || b.departures - a.departures)
+          .slice(0, 10)
+        for (const [index, { code, departures, disruptions, meanDelay }] of most.entries()) {
+          const line = run.stdout.split("\n").find((line) => line.startsWith(`  ${code}  `)) ?? ""
+          for (const part of [departures.toLocaleString("en-US"), meanDelay.toFixed(1), ` ${disruptions}  █`]) {
+            assert.include(line, part, `place ${index + 1}`)
+          }
+        }
+        assert.include(run.stdout, "Chicago O'Hare International")
+        assert.match(run.stderr, /^100 %  20,000 of 20,000 flights  [\d,]+\/s  done$/m)
+        assert.notMatch(run.stderr, /\u001b|malformed/)
+
+        // how things stood at noon of a day in the past
+        const noon = Date.UTC(2001, 1, 14, 12) / 60_000
+        const [, then = ""] = run.stdout.split("As of 2001-02-14 12:00 UTC")
+        for (const { code } of most.slice(0, 5)) {
+          const before = data().filter((line) => line.origin === code && minutes(line) <= noon)
+          const { disruptions, recoveries } = walk(before)
+          const line = then.split("\n").find((line) => line.startsWith(`  ${code} `)) ?? ""
+          assert.include(line, ` ${before.length}  `)
+          assert.include(line, disruptions.length > recoveries.length ? "disrupted since" : "in normal operation")
+        }
+
+        assert.isAbove(rows(db, "skald_snapshots"), 20)
+        assert.strictEqual(rows(db, "skald_events"), expected.events)
+        const again = yield* program("--db", db, "--json", second)
+        assert.strictEqual(again.code, 0, again.stderr)
+        assert.deepStrictEqual(readJson(second), expected)
+        assert.strictEqual(rows(db, "skald_events"), expected.events)
+        assert.include(again.stdout, "There was nothing new to record.")
+      }).pipe(Effect.scoped),
+    180_000
+  )
+
+  it.live("killed in the middle again and again, or stopped, ends with the same report", () =>
+    Effect.gen(function*() {
+      const directory = yield* tempDirectory
+      const db = join(directory, "flights.db")
+      const json = join(directory, "report.json")
+      const limit = 6_000
+      const args = ["--db", db, "--json", json, "--limit", String(limit)]
+      const events = computed(data().slice(0, limit)).events
+      let before = 0
+      for (const [index, signal] of (["SIGKILL", "SIGKILL", "SIGINT", "SIGKILL"] as const).entries()) {
+        const least = Math.max(before + 1, Math.floor(events * index / 5))
+        const until = yield* Random.nextIntBetween(least, Math.floor(events * (index + 1) / 5))
+        const child = start(args)
+        const recorded = Effect.sync(() => rows(db, "skald_events"))
+        const ended = yield* recorded.pipe(
+          Effect.repeat({ schedule: Schedule.spaced("2 millis"), until: (count) => count >= until }),
+          Effect.zipRight(Effect.sync(() => child.kill(signal))),
+          Effect.raceFirst(child.ended),
+          Effect.zipRight(child.ended),
+          Effect.ensuring(Effect.sync(() => child.kill("SIGKILL")))
+        )
+        assert.strictEqual(ended.signal ?? ended.code, signal === "SIGINT" ? 130 : signal, ended.stderr)
+        if (signal === "SIGINT") assert.include(ended.stderr, "Stopped. Start again on the same file to go on.")
+        assert.isFalse(fs.existsSync(json))
+        const count = rows(db, "skald_events")
+        assert.isTrue(count >= until && count < events, `${count} events after kill ${index + 1}`)
+        before = count
+      }
+      const last = yield* program(...args)
+      assert.strictEqual(last.code, 0, last.stderr)
+      assert.include(last.stderr, "Going on after record ")
+      assert.deepStrictEqual(readJson(json), computed(data().slice(0, limit)))
+      assert.strictEqual(rows(db, "skald_events"), events)
+    }).pipe(Effect.scoped), 180_000)
+
+  it.live(
+    "ends with 2 where options are wrong, 1 where files are, and says why in a line",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* tempDirectory
+        const none = join(directory, "none.json")
+        const noDatabase = join(directory, "no.db")
+        fs.writeFileSync(noDatabase, "this is no database, and it is not touched")
+        const [help, usage, missing, unusable] = yield* Effect.all([
+          program("--help"),
+          program("--limit", "many", "--speed"),
+          program("--data", none, "--db", join(directory, "a.db")),
+          program("--limit", "1", "--db", noDatabase)
+        ])
+        assert.deepInclude(help, { code: 0, stderr: "" })
+        for (const option of ["--data FILE", "--db FILE", "--limit N", "--json FILE", "--help"]) {
+          assert.include(help.stdout, option)
+        }
+        assert.deepInclude(usage, { code: 2, stdout: "", stderr: "Unknown option '--speed'.\nTry --help.\n" })
+        assert.deepInclude(missing, { code: 1, stdout: "" })
+        assert.match(missing.stderr, /^Failed: .*none\.json.*\n$/)
+        assert.deepInclude(unusable, { code: 1, stdout: "" })
+        assert.match(unusable.stderr, /^Failed: cannot open SQLite file ".*no\.db" \(corrupt\): .*\n$/)
+        assert.strictEqual(fs.readFileSync(noDatabase, "utf8"), "this is no database, and it is not touched")
+      }).pipe(Effect.scoped),
+    120_000
+  )
+})
+
+// ------------------------------------------------------------------------------------------------------ in this process
+
+/** Runs the job on a file; gives the report, what was shown and noted, and how many events there are. */
+const job = (db: string, text: string, limit = 1_000_000) =>
+  Effect.gen(function*() {
+    const file = `${db}.input`
+    const json = `${db}.json`
+    fs.writeFileSync(file, text)
+    const shown: Array<string> = []
+    const notes: Array<string> = []
+    const screen = Layer.succeed(Screen, {
+      isTerminal: false,
+      hasColors: false,
+      columns: 100,
+      show: (text) => Effect.sync(() => void shown.push(text)),
+      note: (line) => Effect.sync(() => void notes.push(line.replace(file, "FILE"))),
+      status: () => Effect.void,
+      settle: Effect.void
+    })
+    const events = yield* Job.run({ data: file, json, limit }).pipe(
+      Effect.zipRight(Effect.flatMap(EventStore, (store) => Stream.runCollect(store.readAll()))),
+      Effect.provide([Sqlite.layer({ filename: db }), screen, NodeFileSystem.layer])
+    )
+    return { report: readJson(json), shown: shown.join("\n"), notes, events: Chunk.toReadonlyArray(events) }
+  })
+
+const tempDb = Effect.map(tempDirectory, (directory) => join(directory, "flights.db"))
+
+describe("the job", () => {
+  const line = (minute: number, delay: number, origin = "DTW") =>
+    JSON.stringify({
+      date: `2001/02/14 10:${String(minute).padStart(2, "0")}`,
+      delay,
+      distance: 9,
+      origin,
+      destination: "LAS"
+    })
+
+  it.scoped("leaves malformed records out, tells and counts them, and does the rest", () =>
+    Effect.gen(function*() {
+      const good = data().slice(0, 300)
+      const lines = good.map((flight) => JSON.stringify(flight))
+      lines.splice(250, 0, "{\"date\":\"2001/01/01 00:47\",\"delay\":66")
+      lines.splice(100, 0, "", "not json at all", JSON.stringify({ ...good[0], delay: "late" }))
+      lines.splice(0, 0, JSON.stringify({ ...good[0], origin: null, date: "2001/02/29 10:00" }))
+      const { notes, report, shown } = yield* job(yield* tempDb, lines.join("\n"))
+      assert.deepStrictEqual(report, computed(good))
+      assert.match(shown, /^ {2}malformed +4 {2}records of the input, left out$/m)
+      assert.strictEqual(notes.length, 4)
+      assert.strictEqual(
+        notes[0],
+        "FILE:1:1 record 1 is malformed: date must be a time such as 2001/01/31 00:47, got \"2001/02/29 10:00\"; " +
+          "origin Expected string, actual null"
+      )
+      assert.match(notes[1] ?? "", /^FILE:103:1 record 102 is malformed: .*not json/)
+      assert.strictEqual(notes[2], "FILE:104:1 record 103 is malformed: delay Expected number, actual \"late\"")
+      assert.match(notes[3] ?? "", /^FILE:255:1 record 254 is malformed: .*JSON/)
+    }))
+
+  it.scoped("tells malformed elements of an array in one line by their columns", () =>
+    Effect.gen(function*() {
+      const { notes, report } = yield* job(yield* tempDb, `[${line(1, 5)},{"oops":1},17,${line(2, 5)}]`)
+      assert.deepInclude(report, { flights: 2, events: 2 })
+      const column = line(1, 5).length + 3
+      assert.deepStrictEqual(notes, [
+        `FILE:1:${column} record 2 is malformed: date is missing; origin is missing; destination is missing; ` +
+        "delay is missing; distance is missing",
+        notes[1]
+      ])
+      assert.match(notes[1] ?? "", new RegExp(`^FILE:1:${column + 11} record 3 is malformed: Expected .*17`))
+    }))
+
+  it.scoped("goes on after a limit, and with a file that was mended or has grown; equal lines are flights of their own", () =>
+    Effect.gen(function*() {
+      const db = yield* tempDb
+      const lines = [line(1, 40), line(2, 40), line(2, 40), line(3, 0), line(4, 0), line(5, 0, "LAX"), line(6, 0)]
+      const counts = ({ events, report }: Effect.Effect.Success<ReturnType<typeof job>>) => [
+        (report as { readonly flights: number }).flights,
+        events.length
+      ]
+      assert.deepStrictEqual(counts(yield* job(db, lines.join("\n"), 0)), [0, 0])
+      assert.deepStrictEqual(counts(yield* job(db, lines.join("\n"), 2)), [2, 2])
+      assert.deepStrictEqual(counts(yield* job(db, lines.join("\n"), 2)), [2, 2])
+      // the third late departure disrupts the airport
+      assert.deepStrictEqual(counts(yield* job(db, lines.join("\n"), 4)), [4, 5])
+      // another file with the same flights and something else before them
+      const all = yield* job(db, ["oops", ...lines].join("\n"))
+      assert.deepStrictEqual(counts(all), [7, 9])
+      assert.strictEqual(all.notes.length, 1)
+      assert.deepStrictEqual(counts(yield* job(db, `[${lines.join(",")}]`)), [7, 9])
+      assert.deepStrictEqual(
+        all.events.filter((event) => event.stream === "airport-DTW").map((event) => event.type),
+        ["FlightDeparted", "FlightDeparted", "FlightDeparted", "AirportDisrupted", "FlightDeparted", "FlightDeparted"]
+          .concat("FlightDeparted", "AirportRecovered")
+      )
+      assert.isTrue(all.events.every(({ occurredAt }) => DateTime.formatIsoDateUtc(occurredAt) === "2001-02-14"))
+      const again = yield* job(db, [...lines, line(7, 60)].join("\n"))
+      assert.deepStrictEqual(counts(again), [8, 10])
+      assert.deepInclude(again.report, { days: [{ day: "2001-02-14", departures: 8, late: 4 }] })
+    }))
+})
