@@ -1,0 +1,239 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+import type * as Driver from "../store/Driver.ts"
+import { StoreError } from "../store/StoreError.ts"
+import * as Batch from "./postgresBatch.ts"
+
+/** What writes a batch: in one round trip, one transaction. */
+export interface Writer {
+  /** Without waiting for a lock: the answers, or which of the locks are taken, and then nothing was written. */
+  readonly attempt: (
+    batch: ReadonlyArray<Batch.Prepared>
+  ) => Effect.Effect<ReadonlyArray<Batch.Answer> | { readonly taken: ReadonlySet<number> }, StoreError>
+  /** Waits for the locks of one append. */
+  readonly wait: (prepared: Batch.Prepared) => Effect.Effect<Batch.Answer, StoreError>
+}
+
+/** One append on its way: on the list, then being written, then answered (or its appender has gone). */
+interface Entry {
+  readonly prepared: Batch.Prepared
+  state: "waiting" | "writing" | "ended"
+  settle: (answer: Batch.Answer | StoreError) => void
+  /** Where it waits for locks: who runs it, so that one who is interrupted does not wait for them. */
+  runner: Fiber.RuntimeFiber<void> | undefined
+  /** One who was interrupted and waits for the end. */
+  onEnd: (() => void) | undefined
+}
+
+const operation = "EventStore.append"
+
+/** The most of one transaction, so that in a flood of appends the first do not wait for the last. */
+const maxAppends = 256
+const maxEvents = 10_000
+const maxBytes = 8_388_608
+const maxLocks = 1_024
+
+/**
+ * Appends that share transactions: all that are asked for in one turn of the event loop, or while earlier ones are on their
+ * way, are written by one call. A few calls are on their way at once.
+ *
+ * A call of several appends never waits for a lock: an append whose lock is taken by another connection is taken out of
+ * it and waits by itself, so that nobody waits for a lock that he does not need. While it waits, or is being written,
+ * further appends that need one of its locks stay on the list.
+ */
+export const make = (
+  writer: Writer,
+  onCommit: () => void,
+  limits: { readonly calls: number; readonly waits: number }
+): Effect.Effect<
+  (request: Driver.AppendRequest) => Effect.Effect<Driver.AppendResult, Driver.Refusal>,
+  never,
+  Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const runtime = yield* Effect.runtime()
+    let list: Array<Entry> = []
+    let calls = 0
+    let waits = 0
+    let scheduled = false
+    let closed = false
+    let onIdle: (() => void) | undefined
+    /** Those whose lock was taken. */
+    let contended: Array<Entry> = []
+    /** The exclusive locks of what is on its way or contended; how many want each. */
+    const locked = new Map<number, number>()
+
+    const hold = ({ prepared }: Entry): void => {
+      for (const [key, exclusive] of prepared.locks) if (exclusive) locked.set(key, (locked.get(key) ?? 0) + 1)
+    }
+
+    const letGo = ({ prepared }: Entry): void => {
+      for (const [key, exclusive] of prepared.locks) {
+        if (!exclusive) continue
+        const count = locked.get(key)! - 1
+        if (count === 0) locked.delete(key)
+        else locked.set(key, count)
+      }
+    }
+
+    const isBlocked = ({ prepared }: Entry): boolean => {
+      for (const key of prepared.locks.keys()) if (locked.has(key)) return true
+      return false
+    }
+
+    const schedule = (): void => {
+      if (scheduled) return
+      scheduled = true
+      queueMicrotask(() => {
+        scheduled = false
+        dispatch()
+      })
+    }
+
+    const dispatch = (): void => {
+      while (waits < limits.waits && contended.length > 0) {
+        const entry = contended.shift()!
+        if (entry.state === "ended") letGo(entry)
+        else wait(entry)
+      }
+      while (calls < limits.calls && list.length > 0) {
+        const batch = take()
+        if (batch.length > 0) call(batch)
+        else break
+      }
+      if (calls === 0 && waits === 0 && list.length === 0 && contended.length === 0) onIdle?.()
+    }
+
+    /** The next batch; what is blocked stays where it is, and so does what does not fit. */
+    const take = (): ReadonlyArray<Entry> => {
+      const batch: Array<Entry> = []
+      const left: Array<Entry> = []
+      let events = 0
+      let bytes = 0
+      let locks = 0
+      for (const entry of list) {
+        const { prepared } = entry
+        if (entry.state === "ended") continue
+        const fits = batch.length === 0 ||
+          (batch.length < maxAppends && events + prepared.events <= maxEvents && bytes + prepared.size <= maxBytes &&
+            locks + prepared.locks.size <= maxLocks)
+        if (!fits || isBlocked(entry)) left.push(entry)
+        else if (Batch.isWide(prepared)) {
+          hold(entry)
+          contended.push(entry)
+        } else {
+          batch.push(entry)
+          events += prepared.events
+          bytes += prepared.size
+          locks += prepared.locks.size
+        }
+      }
+      list = left
+      for (const entry of batch) hold(entry)
+      if (contended.length > 0 && waits < limits.waits) schedule()
+      return batch
+    }
+
+    const call = (entries: ReadonlyArray<Entry>): void => {
+      calls++
+      for (const entry of entries) entry.state = "writing"
+      const batch = Batch.inOrder(entries.map(({ prepared }) => prepared))
+      Runtime.runFork(runtime)(Effect.map(Effect.either(writer.attempt(batch)), (result) => {
+        calls--
+        for (const entry of entries) letGo(entry)
+        if (Either.isLeft(result)) end(entries, () => result.left)
+        else if ("taken" in result.right) apart(entries, result.right.taken)
+        else {
+          const answers = new Map(result.right.map((answer, index) => [batch[index]!, answer]))
+          onCommit()
+          end(entries, ({ prepared }) => answers.get(prepared)!)
+        }
+        dispatch()
+      }))
+    }
+
+    /** Those whose lock is taken wait by themselves, the others are tried again at once. */
+    const apart = (entries: ReadonlyArray<Entry>, taken: ReadonlySet<number>): void => {
+      const others: Array<Entry> = []
+      for (const entry of entries) {
+        if (Array.from(entry.prepared.locks.keys()).some((key) => taken.has(key))) {
+          hold(entry)
+          contended.push(entry)
+        } else {
+          entry.state = entry.state === "writing" ? "waiting" : entry.state
+          others.push(entry)
+        }
+      }
+      list = [...others, ...list]
+    }
+
+    const wait = (entry: Entry): void => {
+      waits++
+      entry.state = "writing"
+      entry.runner = Runtime.runFork(runtime)(
+        Effect.matchEffect(writer.wait(entry.prepared), {
+          onFailure: (error) => Effect.sync(() => end([entry], () => error)),
+          onSuccess: (answer) =>
+            Effect.sync(() => {
+              onCommit()
+              end([entry], () => answer)
+            })
+        }).pipe(Effect.ensuring(Effect.sync(() => {
+          waits--
+          letGo(entry)
+          end([entry], () => new StoreError({ reason: "closed", operation }))
+          dispatch()
+        })))
+      )
+    }
+
+    const end = (entries: ReadonlyArray<Entry>, answer: (entry: Entry) => Batch.Answer | StoreError): void => {
+      for (const entry of entries) {
+        if (entry.state === "ended") continue
+        entry.state = "ended"
+        entry.settle(answer(entry))
+        entry.onEnd?.()
+      }
+    }
+
+    yield* Effect.addFinalizer(() =>
+      Effect.async<void>((resume) => {
+        closed = true
+        if (calls === 0 && waits === 0 && list.length === 0 && contended.length === 0) resume(Effect.void)
+        else onIdle = () => resume(Effect.void)
+      })
+    )
+
+    /** One whose turn has not come is passed over; one that waits for a lock stops waiting; what is written is waited for. */
+    const leave = (entry: Entry): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (entry.runner !== undefined) return Effect.asVoid(Fiber.interrupt(entry.runner))
+        return Effect.async<void>((resume) => {
+          if (entry.state === "waiting") entry.state = "ended"
+          if (entry.state === "ended") resume(Effect.void)
+          else entry.onEnd = () => resume(Effect.void)
+        })
+      })
+
+    return (request) =>
+      Effect.async((resume) => {
+        if (closed) {
+          return resume(Effect.fail(
+            new StoreError({ reason: "closed", operation, cause: new Error("the event store's scope has ended") })
+          ))
+        }
+        const entry: Entry = {
+          prepared: Batch.prepare(request),
+          state: "waiting",
+          settle: (answer) => resume("_tag" in answer ? Effect.fail(answer) : Effect.succeed(answer)),
+          runner: undefined,
+          onEnd: undefined
+        }
+        list.push(entry)
+        schedule()
+        return leave(entry)
+      })
+  })
