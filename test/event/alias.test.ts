@@ -17,7 +17,10 @@ const Enrolled = Event.make("Enrolled", { course: Schema.String, seats: Schema.I
   version: 3,
   alias: ["Registered", "SignedUp"],
   upcast: {
-    1: Event.upcast(Schema.Struct({ course: Schema.String }), (old) => ({ ...old, count: 1 })),
+    1: Event.upcast(
+      Schema.Struct({ course: Schema.String }),
+      (old) => ({ _tag: "SignedUp" as const, ...old, count: 1 })
+    ),
     2: Event.upcast(
       Schema.TaggedStruct("SignedUp", { course: Schema.String, count: Schema.Int }),
       ({ count, course }) => ({ course, seats: count })
@@ -57,7 +60,7 @@ describe("a renamed event type", () => {
     Either.map(codec.decode(raw(type, version, payload)), (event) => event.payload)
 
   it("reads what was recorded under its former tags, at every version, as its own events", () => {
-    const expected = Either.right({ _tag: "Enrolled", course: "c", seats: 1 })
+    const expected = Either.right(Enrolled({ course: "c", seats: 1 }))
     assert.deepStrictEqual(payloadOf("Registered", 1, { _tag: "Registered", course: "c" }), expected)
     assert.deepStrictEqual(payloadOf("Enrolled", 1, { _tag: "Enrolled", course: "c" }), expected)
     assert.deepStrictEqual(payloadOf("Registered", 1, { course: "c" }), expected)
