@@ -1,7 +1,7 @@
 /**
  * Reads flights from a file: a JSON array of them, as the data set is, or one flight a line (NDJSON).
  */
-import { FileSystem } from "@effect/platform"
+import * as FileSystem from "@effect/platform/FileSystem"
 import type { PlatformError } from "@effect/platform/Error"
 import { Chunk, DateTime, Effect, Either, Stream } from "effect"
 import { createHash } from "node:crypto"

@@ -1,7 +1,7 @@
 /**
  * The whole job: the import, then the report.
  */
-import { FileSystem } from "@effect/platform"
+import * as FileSystem from "@effect/platform/FileSystem"
 import { DateTime, Effect, HashMap, Option } from "effect"
 import { airports, FlightDeparted } from "./Airport.ts"
 import { AirportCode } from "./Flight.ts"

@@ -1,7 +1,7 @@
 /**
  * Where the data set is, and the names of airports in it: the npm package `vega-datasets`.
  */
-import { FileSystem } from "@effect/platform"
+import * as FileSystem from "@effect/platform/FileSystem"
 import { Effect } from "effect"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"

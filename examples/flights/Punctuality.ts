@@ -4,7 +4,7 @@
  * A projection writes its table and its checkpoint in one transaction, so that each event counts once, whatever is killed
  * when.
  */
-import { SqlClient } from "@effect/sql"
+import * as SqlClient from "@effect/sql/SqlClient"
 import { DateTime, Effect } from "effect"
 import * as Projection from "effect-skald/cqrs/Projection"
 import * as Projections from "effect-skald/cqrs/Projections"

@@ -4,7 +4,8 @@
  * Everything is kept in one SQLite file, because that is the layer provided here. No other line knows of it but the two SQL
  * tables of `Punctuality.ts`.
  */
-import { NodeFileSystem, NodeRuntime } from "@effect/platform-node"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Effect, Exit, Layer } from "effect"
 import * as Sqlite from "effect-skald/Sqlite"
 import * as Cli from "./Cli.ts"
