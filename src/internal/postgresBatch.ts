@@ -61,6 +61,40 @@ export const locksOf = (batch: ReadonlyArray<Prepared>): ReadonlyArray<readonly 
   return Array.from(all).sort((left, right) => left[0] - right[0])
 }
 
+/** The columns that the database's function is given, in its order. */
+const makeColumns = () => ({
+  tenant: [] as Array<unknown>,
+  groups: [] as Array<unknown>,
+  rows: [] as Array<unknown>,
+  tags: [] as Array<unknown>,
+  query: [] as Array<unknown>,
+  after: [] as Array<unknown>,
+  groupTenant: [] as Array<unknown>,
+  groupStream: [] as Array<unknown>,
+  groupCategory: [] as Array<unknown>,
+  groupExpected: [] as Array<unknown>,
+  groupCount: [] as Array<unknown>,
+  group: [] as Array<unknown>,
+  number: [] as Array<unknown>,
+  id: [] as Array<unknown>,
+  type: [] as Array<unknown>,
+  schemaVersion: [] as Array<unknown>,
+  format: [] as Array<unknown>,
+  payload: [] as Array<unknown>,
+  bytes: [] as Array<unknown>,
+  metadata: [] as Array<unknown>,
+  correlation: [] as Array<unknown>,
+  source: [] as Array<unknown>,
+  tagList: [] as Array<unknown>,
+  occurredAt: [] as Array<unknown>,
+  content: [] as Array<unknown>,
+  tagRow: [] as Array<unknown>,
+  tag: [] as Array<unknown>
+})
+
+/** How many parameters that makes, with the four before them and the one after. */
+export const parameterCount = 4 + Object.keys(makeColumns()).length + 1
+
 /** What the database's function is given. */
 export const parameters = (
   batch: ReadonlyArray<Prepared>,
@@ -68,79 +102,54 @@ export const parameters = (
   wait: boolean,
   channel: string
 ): Array<unknown> => {
-  const [tenants, groupEnds, rowEnds, tagEnds, queries, afters] = columns(6)
-  const [gTenant, gStream, gCategory, gExpected, gCount] = columns(5)
-  const [rGroup, rNumber, rId, rType, rSchema, rFormat, rPayload, rBytes, rMetadata, rCorrelation, rSource, rTags] =
-    columns(12)
-  const [rOccurred, rContent, tRow, tTag] = columns(4)
+  const all = makeColumns()
   let plain = 0
   for (const { request } of batch) {
     for (const group of request.groups) {
-      gTenant.push(request.tenant)
-      gStream.push(group.stream)
-      gCategory.push(group.category)
-      gExpected.push(expectation(group.expected))
-      gCount.push(group.events.length)
+      all.groupTenant.push(request.tenant)
+      all.groupStream.push(group.stream)
+      all.groupCategory.push(group.category)
+      all.groupExpected.push(expectation(group.expected))
+      all.groupCount.push(group.events.length)
       let number = 0
       for (const row of group.events) {
-        rGroup.push(gStream.length)
-        rNumber.push(++number)
-        rId.push(row.id)
-        rType.push(row.type)
-        rSchema.push(row.schemaVersion)
-        rFormat.push(row.format)
-        addPayload(row.payload, rPayload, rBytes)
-        rMetadata.push(row.metadata)
-        rCorrelation.push(row.correlationId)
-        rSource.push(row.source)
-        rTags.push(row.tags.length === 0 ? null : JSON.stringify(row.tags))
-        rOccurred.push(row.occurredAt)
-        rContent.push(row.content)
+        all.group.push(all.groupStream.length)
+        all.number.push(++number)
+        all.id.push(row.id)
+        all.type.push(row.type)
+        all.schemaVersion.push(row.schemaVersion)
+        all.format.push(row.format)
+        addPayload(row.payload, all.payload, all.bytes)
+        all.metadata.push(row.metadata)
+        all.correlation.push(row.correlationId)
+        all.source.push(row.source)
+        all.tagList.push(row.tags.length === 0 ? null : JSON.stringify(row.tags))
+        all.occurredAt.push(row.occurredAt)
+        all.content.push(row.content)
         for (const tag of row.tags) {
-          tRow.push(rId.length)
-          tTag.push(tag)
+          all.tagRow.push(all.id.length)
+          all.tag.push(tag)
         }
       }
     }
-    tenants.push(request.tenant)
-    groupEnds.push(gStream.length)
-    rowEnds.push(rId.length)
-    tagEnds.push(tTag.length)
+    all.tenant.push(request.tenant)
+    all.groups.push(all.groupStream.length)
+    all.rows.push(all.id.length)
+    all.tags.push(all.tag.length)
     const { failIf } = request
     if (failIf === undefined) plain++
-    queries.push(failIf?.query._tag === "Items" ? JSON.stringify(failIf.query.items) : null)
-    afters.push(failIf?.after ?? 0)
+    all.query.push(failIf?.query._tag === "Items" ? JSON.stringify(failIf.query.items) : null)
+    all.after.push(failIf?.after ?? 0)
   }
   return [
     wait,
     plain,
     locks.map(([key]) => key),
     locks.map(([, exclusive]) => exclusive),
-    ...[tenants, groupEnds, rowEnds, tagEnds, queries, afters],
-    ...[gTenant, gStream, gCategory, gExpected, gCount],
-    ...[rGroup, rNumber, rId, rType, rSchema, rFormat, rPayload, rBytes, rMetadata, rCorrelation, rSource, rTags],
-    ...[rOccurred, rContent, tRow, tTag],
+    ...Object.values(all),
     channel
   ]
 }
-
-/** How many parameters that makes. */
-export const parameterCount = 32
-
-const columns = (count: number): Array<Array<unknown>> & { readonly [index: number]: Array<unknown> } & [
-  Array<unknown>,
-  Array<unknown>,
-  Array<unknown>,
-  Array<unknown>,
-  Array<unknown>,
-  Array<unknown>,
-  Array<unknown>,
-  Array<unknown>,
-  Array<unknown>,
-  Array<unknown>,
-  Array<unknown>,
-  Array<unknown>
-] => Array.from({ length: count }, () => []) as never
 
 /** Text in one column and bytes in the other; text with NUL, which PostgreSQL's text cannot hold, in both. */
 const addPayload = (payload: Serialized, texts: Array<unknown>, bytes: Array<unknown>): void => {

@@ -62,7 +62,7 @@ export const make = (
     let closed = false
     let onIdle: (() => void) | undefined
     /** Those whose lock was taken. */
-    let contended: Array<Entry> = []
+    const contended: Array<Entry> = []
     /** The exclusive locks of what is on its way or contended; how many want each. */
     const locked = new Map<number, number>()
 
@@ -155,17 +155,20 @@ export const make = (
       }))
     }
 
-    /** Those whose lock is taken wait by themselves, the others are tried again at once. */
+    /** Those whose lock is taken wait by themselves, the others are tried again at once; nothing was written. */
     const apart = (entries: ReadonlyArray<Entry>, taken: ReadonlySet<number>): void => {
       const others: Array<Entry> = []
       for (const entry of entries) {
+        if (entry.onEnd !== undefined) {
+          entry.state = "ended"
+          entry.onEnd()
+          continue
+        }
+        entry.state = "waiting"
         if (Array.from(entry.prepared.locks.keys()).some((key) => taken.has(key))) {
           hold(entry)
           contended.push(entry)
-        } else {
-          entry.state = entry.state === "writing" ? "waiting" : entry.state
-          others.push(entry)
-        }
+        } else others.push(entry)
       }
       list = [...others, ...list]
     }
