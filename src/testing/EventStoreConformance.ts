@@ -14,13 +14,16 @@ import * as Appends from "../internal/conformance/appends.ts"
 import type { Section } from "../internal/conformance/case.ts"
 import * as Conditions from "../internal/conformance/conditions.ts"
 import * as Correlations from "../internal/conformance/correlations.ts"
+import * as Expectations from "../internal/conformance/expectations.ts"
+import * as Formats from "../internal/conformance/formats.ts"
 import * as Hooks from "../internal/conformance/hooks.ts"
 import * as Idempotency from "../internal/conformance/idempotency.ts"
 import * as Lifecycle from "../internal/conformance/lifecycle.ts"
+import * as LogReads from "../internal/conformance/logReads.ts"
 import * as Matrix from "../internal/conformance/matrix.ts"
 import * as Payloads from "../internal/conformance/payloads.ts"
 import * as Properties from "../internal/conformance/properties.ts"
-import * as Reads from "../internal/conformance/reads.ts"
+import * as StreamReads from "../internal/conformance/streamReads.ts"
 import * as Subscriptions from "../internal/conformance/subscriptions.ts"
 import * as Transactions from "../internal/conformance/transactions.ts"
 import type { Capability, Driver } from "../store/Driver.ts"
@@ -104,8 +107,8 @@ export const suite = <E, const C extends Capability = never, E2 = never>(
       if ((capabilities as ReadonlyArray<Capability>).includes("transactions")) run(Transactions.transactionSection)
     })
     if (driver !== undefined) {
-      describe(Payloads.formatSection.name, () => {
-        for (const each of Payloads.formatSection.cases) {
+      describe(Formats.formatSection.name, () => {
+        for (const each of Formats.formatSection.cases) {
           it.scoped(
             each.name,
             () => Effect.flatMap(driver as Effect.Effect<Driver<any>, E2, Scope.Scope>, each.run),
@@ -118,13 +121,13 @@ export const suite = <E, const C extends Capability = never, E2 = never>(
 }
 
 const sections: ReadonlyArray<Section<Service>> = [
-  Appends.expectationSection,
+  Expectations.expectationSection,
   Appends.appendSection,
   Matrix.matrixSection,
   Idempotency.idempotencySection,
   Conditions.conditionSection,
-  Reads.streamReadSection,
-  Reads.logReadSection,
+  StreamReads.streamReadSection,
+  LogReads.logReadSection,
   Lifecycle.lifecycleSection,
   Payloads.payloadSection,
   Correlations.correlationSection,
@@ -139,6 +142,6 @@ const sections: ReadonlyArray<Section<Service>> = [
  * cell, and `docs/idempotency.md` shows.
  *
  * @since 0.1.0
- * @category formatting
+ * @category formatters
  */
 export const idempotencyTable: () => string = Matrix.table

@@ -155,6 +155,9 @@ export const tenantSection = section<Store>("tenants", {
       const append = store.append([{
         stream: `${category}-1`,
         events: [event(0, { type: category, tags: [category] })]
+      }, {
+        stream: `${category}x-1`,
+        events: [event(0, { type: `${category}x` })]
       }])
       yield* append
       yield* inTenant(append)

@@ -163,6 +163,32 @@ export const hookSection = section<Store>("hooks", {
       equal(refusals, ["VersionConflict", "ConditionFailed"])
       equal((yield* readAll(store)).map((raw) => raw.type), ["Outer"])
     }),
+  "what was undone is found by nothing, though its own hook had found it": (store) =>
+    Effect.gen(function*() {
+      const named = { type: "Named", tags: ["t"], metadata: { correlationId: "c" } }
+      const failIf = Query.unsafeMake({ tags: ["t"] }, { types: ["Named"] })
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* store.onAppend((raws) =>
+          raws.some((raw) => raw.type === "Named")
+            ? Effect.zipRight(
+              refused(store.append([{ stream: "b-1", events: events(1) }], { failIf }), "ConditionFailed"),
+              Effect.fail("no")
+            )
+            : Effect.void
+        )
+        yield* refused(store.append([{ stream: "a-1", events: [event(0, named)] }]), "StoreError", { reason: "hook" })
+      }))
+      const finds = [
+        { query: Query.unsafeMake({ tags: ["t"] }) },
+        { types: ["Named"] },
+        { category: "a" },
+        { correlationId: "c" },
+        { stream: "a-1" }
+      ]
+      for (const options of finds) equal(yield* readAll(store, options), [])
+      const { events: appended } = yield* store.append([{ stream: "a-1", events: [event(1, named)] }], { failIf })
+      for (const options of finds) equal(idsOf(yield* readAll(store, options)), idsOf(appended))
+    }),
   "an append that is interrupted in its hook is undone": (store) =>
     Effect.gen(function*() {
       const entered = yield* Deferred.make<void>()

@@ -74,6 +74,7 @@ export const lifecycleSection = section<Store>("truncation, tombstones, state an
       yield* five(store)
       yield* store.truncate("s-1", { before: 4 })
       yield* store.truncate("s-1", { before: 2 })
+      equal(versionsOf(yield* read(store, "s-1")), [4, 5])
       yield* store.truncate("s-1", { before: 4 })
       equal(yield* store.streamState("s-1"), { _tag: "live", version: 5, firstVersion: 4 })
       yield* store.truncate("s-1", { before: 5 })

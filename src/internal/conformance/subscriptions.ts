@@ -226,6 +226,17 @@ export const subscriptionSection = section<Store>("subscriptions", {
         equal(seen.length, round * 2)
       }
     }),
+  "what is appended between looking and waiting is not missed": (store) =>
+    Effect.gen(function*() {
+      let left = 5
+      const seen = yield* collect(
+        store.subscribe({
+          after: "earliest",
+          onCaughtUp: () => left-- > 0 ? Effect.ignore(append(store, "a-1")) : Effect.void
+        }).pipe(Stream.take(5))
+      )
+      equal(versionsOf(seen), [1, 2, 3, 4, 5])
+    }),
   "what was truncated is not delivered any more, what follows is": (store) =>
     Effect.gen(function*() {
       yield* append(store, "a-1", 5)
