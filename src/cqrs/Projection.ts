@@ -12,10 +12,13 @@ import type * as Schema from "effect/Schema"
 import * as Correlation from "../event/Correlation.ts"
 import type { Raw, Recorded } from "../event/Envelope.ts"
 import * as Event from "../event/Event.ts"
-import * as EventCodec from "../event/EventCodec.ts"
+import type * as EventCodec from "../event/EventCodec.ts"
 import * as Machine from "../event/Machine.ts"
+import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position } from "../event/Position.ts"
 import * as Internal from "../internal/projection.ts"
+import * as Runner from "../internal/projectionRunner.ts"
+import * as Work from "../internal/projectionWork.ts"
 import type { LogMoment } from "../store/AsOf.ts"
 import type { ReadError } from "../store/Category.ts"
 import type { CheckpointConflict, CheckpointStore } from "../store/CheckpointStore.ts"
@@ -36,6 +39,8 @@ export interface Source<out E> {
   readonly version: number
   /** The tags it asks the store for; `undefined` for every event. */
   readonly types: ReadonlyArray<string> | undefined
+  /** Schema of its events; `undefined` where they are raw. */
+  readonly events: Schema.Schema<any, any> | undefined
   readonly category: string | undefined
   /** Every tenant's events, or those of the fiber's tenant. */
   readonly allTenants: boolean
@@ -110,8 +115,11 @@ export interface RawOptions {
 /**
  * A projection into a value.
  *
- * A name that cannot be used, a bad version and two event types with one tag throw `InvalidInput` when built; a state whose
- * Schema has no JSON Schema, which its fingerprint is made of, throws `NoJsonSchema`.
+ * A name that cannot be used, a bad version, no event type, two with one tag, and an initial state that cannot be stored throw
+ * `InvalidInput` when built; a state whose Schema has no JSON Schema, which its fingerprint is made of, throws `NoJsonSchema`.
+ *
+ * A state that was kept and cannot be read, or that is of a position beyond the log, is made anew from the events. A state that
+ * its Schema refuses to encode is a defect of `apply`.
  *
  * @example
  * ```ts
@@ -143,7 +151,7 @@ export const make = <const Name extends string, S, SI, const Es extends Readonly
   }
 ): Projection<Name, S, Es[number]["Type"]> =>
   Internal.stateful(
-    { name, ...Internal.typed<Es[number]["Type"]>(EventCodec.make(Event.group(options.events))), ...sourceOf(options) },
+    { name, ...Internal.typed(Event.group(options.events)), ...sourceOf(options) },
     options
   )
 
@@ -195,7 +203,7 @@ export const handler = <const Name extends string, const Es extends ReadonlyArra
   }
 ): Handler<Name, Es[number]["Type"], Err, R> =>
   Internal.handling(
-    { name, ...Internal.typed<Es[number]["Type"]>(EventCodec.make(Event.group(options.events))), ...sourceOf(options) },
+    { name, ...Internal.typed(Event.group(options.events)), ...sourceOf(options) },
     options.handle
   )
 
@@ -260,7 +268,7 @@ export interface Handle<out S> {
 export const running: {
   <Name extends string, S, E>(self: Projection<Name, S, E>): Context.Tag<Running<Name>, Handle<S>>
   <Name extends string, E, Err, R>(self: Handler<Name, E, Err, R>): Context.Tag<Running<Name>, Handle<void>>
-} = Internal.running as never
+} = Runner.running as never
 
 /**
  * The state of a projection that runs.
@@ -281,7 +289,7 @@ export const awaitPosition = <Name extends string>(
   self: Any & { readonly name: Name },
   position: number
 ): Effect.Effect<void, ProjectionStopped, Running<Name>> =>
-  Effect.flatMap(Internal.running<Name>(self), (handle) => handle.awaitPosition(position))
+  Effect.flatMap(Runner.running<Name>(self), (handle) => handle.awaitPosition(position))
 
 /**
  * How a projection runs.
@@ -290,7 +298,11 @@ export const awaitPosition = <Name extends string>(
  * @category models
  */
 export interface RunOptions {
-  /** When a chunk that failed is tried again; never when not given. The projection stops when the Schedule ends. */
+  /**
+   * When what failed is tried again, from where the projection is; never when not given. It begins anew with every chunk that
+   * was projected, and the projection stops when it ends. An event that cannot be read, a checkpoint that somebody else moved
+   * and a defect stop it at once: trying again would not help.
+   */
   readonly retry?: Schedule.Schedule<unknown> | undefined
   /**
    * After how many events the state is kept, beside each time it has caught up; {@link defaultSaveEvery} when not given. What is
@@ -305,11 +317,12 @@ export interface RunOptions {
  * @since 0.1.0
  * @category constants
  */
-export const defaultSaveEvery: number = Internal.defaultSaveEvery
+export const defaultSaveEvery: number = Work.defaultSaveEvery
 
 /**
  * Runs a projection in the background: catches up from where it was, then follows. The layer fails only where it cannot
- * begin; when the projection stops later, that is logged, and known by its {@link Handle}.
+ * begin; when the projection stops later, that is logged, and known by its {@link Handle}. What came before the event that
+ * stopped it is projected and kept.
  *
  * @since 0.1.0
  * @category layers
@@ -318,12 +331,12 @@ export const layerAsync: {
   <Name extends string, S, E>(
     self: Projection<Name, S, E>,
     options?: RunOptions
-  ): Layer.Layer<Running<Name>, StoreError, EventStore | SnapshotStore>
+  ): Layer.Layer<Running<Name>, StoreError | InvalidInput, EventStore | SnapshotStore>
   <Name extends string, E, Err, R>(
     self: Handler<Name, E, Err, R>,
     options?: RunOptions
-  ): Layer.Layer<Running<Name>, StoreError, EventStore | CheckpointStore | R>
-} = Internal.layerAsync as never
+  ): Layer.Layer<Running<Name>, StoreError | InvalidInput, EventStore | CheckpointStore | R>
+} = Runner.layerAsync as never
 
 /**
  * What a projection came to.
@@ -340,7 +353,7 @@ export interface CaughtUp<out S> {
 
 /**
  * Projects what was recorded since the last time, up to the head of the log as it is now, and ends. For programs that run
- * and end; two at once are refused by the checkpoint.
+ * and end; of two handlers at once, the checkpoint refuses one with `CheckpointConflict`.
  *
  * @since 0.1.0
  * @category runners
@@ -354,7 +367,7 @@ export const catchUp: {
     self: Handler<Name, E, Err, R>,
     options?: RunOptions
   ): Effect.Effect<CaughtUp<void>, Err | ReadError | CheckpointConflict, EventStore | CheckpointStore | R>
-} = Internal.catchUp as never
+} = Runner.catchUp as never
 
 /**
  * The state of a projection as of a moment, or now, folded on demand from the whole log; nothing is kept.
@@ -365,7 +378,7 @@ export const catchUp: {
 export const live = <Name extends string, S, E>(
   self: Projection<Name, S, E>,
   asOf?: LogMoment
-): Effect.Effect<S, ReadError, EventStore> => Internal.live(self, asOf)
+): Effect.Effect<S, ReadError, EventStore> => Runner.live(self, asOf)
 
 const sourceOf = (options: RawOptions) => ({
   version: options.version ?? 1,

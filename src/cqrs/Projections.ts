@@ -14,6 +14,8 @@ import * as Schema from "effect/Schema"
 import type { Recorded } from "../event/Envelope.ts"
 import type * as Event from "../event/Event.ts"
 import * as Faults from "../internal/faults.ts"
+import { initialStates } from "../internal/projection.ts"
+import { tenantKey } from "../internal/tenantKey.ts"
 import * as Projection from "./Projection.ts"
 
 /**
@@ -40,9 +42,9 @@ export type Keyed<Name extends string, S, E> = Projection.Projection<Name, HashM
 const keyed = <const Name extends string, S, SI, const Es extends ReadonlyArray<Event.Any>>(
   name: Name,
   options: Options<S, SI, Es>,
-  keyOf: (recorded: Recorded<unknown>) => string
-): Keyed<Name, S, Es[number]["Type"]> =>
-  Projection.make(name, {
+  keyOf: (recorded: Recorded<Es[number]["Type"]>) => string
+): Keyed<Name, S, Es[number]["Type"]> => {
+  const projection = Projection.make(name, {
     version: options.version,
     events: options.events,
     category: options.category,
@@ -51,13 +53,16 @@ const keyed = <const Name extends string, S, SI, const Es extends ReadonlyArray<
     initial: HashMap.empty<string, S>(),
     apply: (states, event, recorded) => {
       const key = keyOf(recorded)
-      const before = Option.getOrElse(HashMap.get(states, key), () => options.initial)
+      const before = Option.getOrElse(HashMap.get(states, key), initial)
       return HashMap.set(states, key, options.apply(before, event, recorded))
     }
   })
+  const initial = initialStates(options.state, options.initial)
+  return projection
+}
 
 /**
- * A state for each type of event.
+ * A state for each type of event, by its tag.
  *
  * @example
  * ```ts
@@ -82,10 +87,10 @@ const keyed = <const Name extends string, S, SI, const Es extends ReadonlyArray<
 export const byType = <const Name extends string, S, SI, const Es extends ReadonlyArray<Event.Any>>(
   name: Name,
   options: Options<S, SI, Es>
-): Keyed<Name, S, Es[number]["Type"]> => keyed(name, options, (recorded) => recorded.type)
+): Keyed<Name, S, Es[number]["Type"]> => keyed(name, options, (recorded) => recorded.payload._tag)
 
 /**
- * A state for each aggregate, by its stream.
+ * A state for each aggregate, by its stream; over all tenants, by its {@link tenantStream}.
  *
  * @since 0.1.0
  * @category constructors
@@ -93,7 +98,18 @@ export const byType = <const Name extends string, S, SI, const Es extends Readon
 export const byAggregate = <const Name extends string, S, SI, const Es extends ReadonlyArray<Event.Any>>(
   name: Name,
   options: Options<S, SI, Es>
-): Keyed<Name, S, Es[number]["Type"]> => keyed(name, options, (recorded) => recorded.stream)
+): Keyed<Name, S, Es[number]["Type"]> => keyed(name, options, aggregateKey(options))
+
+/**
+ * One name for a stream of a tenant, where those of all tenants stand side by side: no two are ever called the same.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const tenantStream = (tenant: string | undefined, stream: string): string => tenantKey(tenant, stream)
+
+const aggregateKey = (options: Projection.RawOptions) => ({ metadata, stream }: Recorded<unknown>): string =>
+  options.allTenants === true ? tenantStream(metadata.tenant, stream) : stream
 
 /**
  * A state for each day, `"2001-02-14"`, on which events occurred. Days are UTC days unless a time zone is given, by its IANA name;
@@ -107,7 +123,7 @@ export const byDate = <const Name extends string, S, SI, const Es extends Readon
   options: Options<S, SI, Es> & { readonly timeZone?: string | undefined }
 ): Keyed<Name, S, Es[number]["Type"]> => {
   if (options.timeZone === undefined) {
-    return keyed(name, options, (recorded) => DateTime.formatIsoDateUtc(recorded.occurredAt))
+    return keyed(name, options, (recorded) => dayOf(DateTime.toDateUtc(recorded.occurredAt)))
   }
   const zone = Option.getOrUndefined(DateTime.zoneMakeNamed(options.timeZone))
   if (zone === undefined) {
@@ -115,7 +131,13 @@ export const byDate = <const Name extends string, S, SI, const Es extends Readon
     faults.add("timeZone", `must be the name of a time zone, got ${Faults.show(options.timeZone)}`)
     return Either.getOrThrowWith(Faults.orInvalid(faults, (): never => undefined as never), (error) => error)
   }
-  return keyed(name, options, (recorded) => DateTime.formatIsoDate(DateTime.setZone(recorded.occurredAt, zone)))
+  return keyed(name, options, (recorded) => dayOf(DateTime.toDate(DateTime.setZone(recorded.occurredAt, zone))))
+}
+
+/** Years beyond 9999 have a sign and six digits. */
+const dayOf = (date: Date): string => {
+  const text = date.toISOString()
+  return text.slice(0, text.indexOf("T"))
 }
 
 /**
@@ -128,7 +150,7 @@ export const Statistics = Schema.Struct({
   events: Schema.Number,
   /** How many events of each type. */
   byType: Schema.HashMap({ key: Schema.String, value: Schema.Number }),
-  /** How many events of each aggregate, by its stream: those that were touched. */
+  /** How many events of each aggregate that was touched: by its stream or, over all tenants, its {@link tenantStream}. */
   byAggregate: Schema.HashMap({ key: Schema.String, value: Schema.Number }),
   /** The earliest and the latest `occurredAt`; absent as long as there is no event. */
   occurred: Schema.optionalWith(Schema.Struct({ first: Schema.DateTimeUtc, last: Schema.DateTimeUtc }), { exact: true })
@@ -146,7 +168,7 @@ const none: Statistics = { events: 0, byType: HashMap.empty(), byAggregate: Hash
 
 /**
  * How many events there are, of which types and aggregates, and over which time. It looks at every event, whatever its type,
- * and decodes none.
+ * and decodes none; the library's own marks, whose types begin with `$`, are none.
  *
  * @example
  * ```ts
@@ -164,23 +186,26 @@ const none: Statistics = { events: 0, byType: HashMap.empty(), byAggregate: Hash
 export const statistics = <const Name extends string>(
   name: Name,
   options: Projection.RawOptions = {}
-): Projection.Projection<Name, Statistics, unknown> =>
-  Projection.makeRaw(name, {
+): Projection.Projection<Name, Statistics, unknown> => {
+  const keyOf = aggregateKey(options)
+  return Projection.makeRaw(name, {
     ...options,
     state: Statistics,
     initial: none,
-    apply: (before, _payload, recorded) => ({
-      events: before.events + 1,
-      byType: count(before.byType, recorded.type),
-      byAggregate: count(before.byAggregate, recorded.stream),
-      occurred: before.occurred === undefined
-        ? { first: recorded.occurredAt, last: recorded.occurredAt }
-        : {
-          first: DateTime.min(before.occurred.first, recorded.occurredAt),
-          last: DateTime.max(before.occurred.last, recorded.occurredAt)
-        }
-    })
+    apply: (before, _payload, recorded) =>
+      recorded.type.startsWith("$") ? before : ({
+        events: before.events + 1,
+        byType: count(before.byType, recorded.type),
+        byAggregate: count(before.byAggregate, keyOf(recorded)),
+        occurred: before.occurred === undefined
+          ? { first: recorded.occurredAt, last: recorded.occurredAt }
+          : {
+            first: DateTime.min(before.occurred.first, recorded.occurredAt),
+            last: DateTime.max(before.occurred.last, recorded.occurredAt)
+          }
+      })
   })
+}
 
 const count = (counts: HashMap.HashMap<string, number>, key: string): HashMap.HashMap<string, number> =>
   HashMap.modifyAt(counts, key, (before) => Option.some(Option.getOrElse(before, () => 0) + 1))
