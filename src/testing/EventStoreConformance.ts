@@ -39,7 +39,8 @@ export interface Options<C extends Capability, E, E2> {
   /** The store as applications get it; built once for the suite. */
   readonly layer: Layer.Layer<EventStore | (C extends Capability ? Capable<C> : never), E>
   /**
-   * The driver alone, made anew for each case that needs several stores over one log: payload formats, transforms, limits.
+   * The driver alone, made anew for each case that needs several stores over one log, or a driver that does otherwise:
+   * payload formats, transforms, limits, wake-ups.
    * Where it is not given, those cases are not run.
    */
   readonly driver?: Effect.Effect<Driver<C>, E2, Scope.Scope> | undefined
@@ -106,19 +107,18 @@ export const suite = <E, const C extends Capability = never, E2 = never>(
       run(Properties.propertySection({ numRuns, seed }))
       if ((capabilities as ReadonlyArray<Capability>).includes("transactions")) run(Transactions.transactionSection)
     })
-    if (driver !== undefined) {
-      describe(Formats.formatSection.name, () => {
-        for (const each of Formats.formatSection.cases) {
-          it.scoped(
-            each.name,
-            () => Effect.flatMap(driver as Effect.Effect<Driver<any>, E2, Scope.Scope>, each.run),
-            timeout
-          )
+    if (driver === undefined) return
+    for (const section of [Formats.formatSection, Subscriptions.wakeSection]) {
+      describe(section.name, () => {
+        for (const each of section.cases) {
+          it.scoped(each.name, () => Effect.flatMap(driver as DriverOf<E2>, each.run), timeout)
         }
       })
     }
   })
 }
+
+type DriverOf<E> = Effect.Effect<Driver<any>, E, Scope.Scope>
 
 const sections: ReadonlyArray<Section<Service>> = [
   Expectations.expectationSection,

@@ -144,7 +144,7 @@ export const logReadSection = section<Store>("reading the log", {
     Effect.gen(function*() {
       const latest = (yield* prepared(store)).reduce((most, raw) => Math.max(most, recorded(raw)), 0)
       for (const later of [1_000, 2_000, 3_000]) {
-        yield* store.append([{ stream: "a-1", events: events(2) }]).pipe(at(latest + later))
+        yield* store.append([{ stream: "a-1", events: events(2, { occurredAt: instant }) }]).pipe(at(latest + later))
       }
       const all = yield* readAll(store)
       const bound = recorded(all[74]!)

@@ -5,8 +5,10 @@ import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type { Raw } from "../../event/Envelope.ts"
-import type { SubscribeOptions } from "../../store/EventStore.ts"
+import type { Capability, Driver } from "../../store/Driver.ts"
+import { makeEncoded, type SubscribeOptions } from "../../store/EventStore.ts"
 import * as Query from "../../store/Query.ts"
+import { StoreError } from "../../store/StoreError.ts"
 import {
   check,
   collect,
@@ -273,5 +275,43 @@ export const subscriptionSection = section<Store>("subscriptions", {
       for (let n = 0; n < 10; n++) yield* append(store, `s-${n % 3}`, 2)
       const all = positionsOf(yield* readAll(store))
       for (const fiber of fibers) equal(positionsOf(yield* Fiber.join(fiber)), all)
+    })
+})
+
+export const wakeSection = section<Driver<Capability>>("subscriptions and their driver", {
+  "a driver that wakes too soon disturbs nobody": (driver) =>
+    Effect.gen(function*() {
+      let early = 20
+      const store = yield* makeEncoded({
+        ...driver,
+        awaitBeyond: (position) => early-- > 0 ? Effect.yieldNow() : driver.awaitBeyond(position)
+      })
+      const told = yield* Queue.unbounded<number>()
+      const fiber = yield* Effect.fork(collect(
+        store.subscribe({ after: "earliest", onCaughtUp: (position) => Queue.offer(told, position) }).pipe(
+          Stream.take(2)
+        )
+      ))
+      const first = yield* Queue.take(told)
+      while (early > 0) yield* Effect.yieldNow()
+      yield* append(store, "a-1", 2)
+      equal(versionsOf(yield* Fiber.join(fiber)), [1, 2])
+      const all = [first, ...(yield* Queue.takeAll(told))]
+      equal(all, Array.from(new Set(all)), "told twice of one position")
+    }),
+  "a subscription whose driver fails, fails with it": (driver) =>
+    Effect.gen(function*() {
+      const store = yield* makeEncoded({
+        ...driver,
+        awaitBeyond: () => new StoreError({ reason: "unavailable", operation: "EventStore.subscribe" })
+      })
+      yield* append(store, "a-1")
+      const seen: Array<number> = []
+      yield* refused(
+        Stream.runForEach(store.subscribe({ after: "earliest" }), (raw) => Effect.sync(() => seen.push(raw.version))),
+        "StoreError",
+        { reason: "unavailable" }
+      )
+      equal(seen, [1])
     })
 })
