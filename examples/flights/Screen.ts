@@ -34,7 +34,9 @@ export const layer = Layer.sync(Screen, (): Service => {
   return {
     isTerminal,
     hasColors: stdout.isTTY === true && stdout.hasColors(),
-    columns: stdout.columns ?? stderr.columns ?? 100,
+    get columns() {
+      return stdout.columns ?? stderr.columns ?? 100
+    },
     show: (text) =>
       Effect.sync(() => {
         stdout.write(`${text}\n`)
