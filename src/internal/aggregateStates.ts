@@ -72,12 +72,22 @@ export const make = <S, E extends { readonly _tag: string }>(
             ? foldPage(store, stream, base, { ...page, events: page.events.slice(1) }, to)
             : Effect.succeed(undefined)
         }
-        return Effect.flatMap(store.streamState(stream), (state) =>
-          state._tag === "live" && state.version >= base.version && state.firstVersion > base.version
-            ? foldPage(store, stream, base, page, to)
-            : Effect.succeed(undefined))
+        return Effect.flatMap(
+          stillStands(store, stream, base),
+          (stands) => stands ? foldPage(store, stream, base, page, to) : Effect.succeed(undefined)
+        )
       }
     )
+
+  /** Whether the last event of a state stood where it says, though it was truncated. */
+  const stillStands = (store: Operations, stream: StreamId, { last, version }: Loaded<S>) =>
+    Effect.gen(function*() {
+      const state = yield* store.streamState(stream)
+      if (last === undefined || state._tag !== "live" || state.firstVersion <= version) return false
+      const found = yield* store.find(last.id)
+      return Option.isSome(found) && found.value.stream === stream && found.value.version === version &&
+        found.value.position === last.position
+    })
 
   /** How things stand, at a version or now: from what was kept of it, if anything, and the events that came since. */
   const load = (stream: StreamId, to?: number): Effect.Effect<Loaded<S>, ReadError, EventStore | SnapshotStore> =>
