@@ -117,6 +117,14 @@ export * as RetryPolicy from "./resilience/RetryPolicy.ts"
 export * as AppendError from "./store/AppendError.ts"
 
 /**
+ * Old events moved out of the log into verified batches, to be read or restored again.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as Archive from "./store/Archive.ts"
+
+/**
  * Moments in the past, for reads of how things stood then.
  *
  * @since 0.1.0
@@ -139,6 +147,14 @@ export * as Category from "./store/Category.ts"
  * @category store
  */
 export * as CheckpointStore from "./store/CheckpointStore.ts"
+
+/**
+ * A state written as an event, and what it covers dropped.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as Compaction from "./store/Compaction.ts"
 
 /**
  * What a driver of the event store implements: rows in, rows out.
@@ -179,6 +195,14 @@ export * as PayloadTransform from "./store/PayloadTransform.ts"
  * @category store
  */
 export * as Query from "./store/Query.ts"
+
+/**
+ * How long events are kept.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as Retention from "./store/Retention.ts"
 
 /**
  * When a snapshot is worth taking, and which snapshots fit the code that reads them.
