@@ -15,7 +15,11 @@ import * as SnapshotStore from "./store/SnapshotStore.ts"
  * @since 0.1.0
  * @category models
  */
-export type Services = EventStore.EventStore | SnapshotStore.SnapshotStore | CheckpointStore.CheckpointStore | Lease.Lease
+export type Services =
+  | EventStore.EventStore
+  | SnapshotStore.SnapshotStore
+  | CheckpointStore.CheckpointStore
+  | Lease.Lease
 
 /**
  * Every service, over one state in memory.

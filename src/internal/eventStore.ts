@@ -67,7 +67,9 @@ export const makeEncoded = <C extends Driver.Capability = never>(
           limits
         })
         if ("_tag" in request) return Effect.fail(request)
-        return transform === undefined ? send(request) : Effect.flatMap(Rows.transformed(transform, request), sendTransformed)
+        return transform === undefined
+          ? send(request)
+          : Effect.flatMap(Rows.transformed(transform, request), sendTransformed)
       })
 
     const read: Operations["read"] = (stream, options) =>

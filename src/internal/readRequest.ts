@@ -1,4 +1,4 @@
-import * as Either from "effect/Either"
+import type * as Either from "effect/Either"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as StreamId from "../event/StreamId.ts"
 import type * as Driver from "../store/Driver.ts"

@@ -33,7 +33,10 @@ export const conflictDelay: Duration.Duration = Duration.millis(10)
  * @category combinators
  */
 export const fullJitter = <Out, In, R>(schedule: Schedule.Schedule<Out, In, R>): Schedule.Schedule<Out, In, R> =>
-  Schedule.modifyDelayEffect(schedule, (_out, delay) => Effect.map(Random.next, (share) => Duration.times(delay, share)))
+  Schedule.modifyDelayEffect(
+    schedule,
+    (_out, delay) => Effect.map(Random.next, (share) => Duration.times(delay, share))
+  )
 
 /**
  * For an optimistic conflict: 5 further tries, exponential from 10 ms, full jitter. Whoever lost the race reads what the

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Memory from "effect-skald/Memory"
 import * as Sqlite from "effect-skald/Sqlite"
 import { EventStore } from "effect-skald/store/EventStore"
-import { Effect, Layer, Stream } from "effect"
+import { Effect, type Layer, Stream } from "effect"
 
 const layers: ReadonlyArray<readonly [string, Layer.Layer<EventStore, unknown>]> = [
   ["memory", Memory.layer],

@@ -18,7 +18,11 @@ export const setups: ReadonlyArray<readonly [name: string, layer: Layer.Layer<Me
 
 /** Registers a suite for each of them. */
 export const onBoth = (title: string, suite: (layer: Layer.Layer<Memory.Services>) => void): void => {
-  for (const [name, layer] of setups) describe(`${title}: ${name}`, () => suite(layer))
+  for (const [name, layer] of setups) {
+    describe(`${title}: ${name}`, () => {
+      suite(layer)
+    })
+  }
 }
 
 /** Runs an effect over the store with some of its operations replaced. */
