@@ -115,11 +115,11 @@ export const make = (
     )
 
     /** In the fiber's transaction, or in one of its own; a refusal or a failing hook undoes this append alone. */
-    const appendWithin = (request: Driver.AppendRequest, hook: Driver.Hook | undefined) =>
+    const appendWithin = (request: Driver.AppendRequest, hook: Driver.Hook | undefined, channel: string) =>
       Transaction.transact(sql, operation)(Effect.suspend(() => {
         const prepared = Batch.prepare(request)
         return Effect.flatMap(
-          Effect.mapError(send([prepared], true, channel ?? ""), (error) => storeError(operation, error)),
+          Effect.mapError(send([prepared], true, channel), (error) => storeError(operation, error)),
           ({ rows }): Effect.Effect<Driver.AppendResult, Driver.Refusal> => {
             const answer = Batch.answers([prepared], rows)[0]!
             if ("_tag" in answer) return Effect.fail(answer)
@@ -133,7 +133,7 @@ export const make = (
       }))
 
     const appendWith = (request: Driver.AppendRequest, hook: Driver.Hook) =>
-      Effect.tap(retried(appendWithin(request, hook)), () => Effect.sync(hints.committed))
+      Effect.tap(retried(appendWithin(request, hook, "")), () => Effect.sync(hints.committed))
 
     // -------------------------------------------------------------------------------------------------------- reads
 
@@ -214,7 +214,7 @@ export const make = (
       append: (request, hook) =>
         Effect.withFiberRuntime((fiber) =>
           Transaction.isInside(fiber)
-            ? appendWithin(request, hook)
+            ? appendWithin(request, hook, channel ?? "")
             : hook === undefined
             ? append(request)
             : appendWith(request, hook)

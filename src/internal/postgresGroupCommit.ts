@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
@@ -29,6 +30,16 @@ interface Entry {
 }
 
 const operation = "EventStore.append"
+
+/** Whatever happens to a call, its appends are answered. */
+const asFailure = (cause: Cause.Cause<StoreError>): Effect.Effect<never, StoreError> => {
+  const failure = Cause.failureOption(cause)
+  return Effect.fail(
+    failure._tag === "Some"
+      ? failure.value
+      : new StoreError({ reason: "unknown", operation, cause: Cause.squash(cause) })
+  )
+}
 
 /** The most of one transaction, so that in a flood of appends the first do not wait for the last. */
 const maxAppends = 256
@@ -141,18 +152,20 @@ export const make = (
       calls++
       for (const entry of entries) entry.state = "writing"
       const batch = Batch.inOrder(entries.map(({ prepared }) => prepared))
-      Runtime.runFork(runtime)(Effect.map(Effect.either(writer.attempt(batch)), (result) => {
-        calls--
-        for (const entry of entries) letGo(entry)
-        if (Either.isLeft(result)) end(entries, () => result.left)
-        else if ("taken" in result.right) apart(entries, result.right.taken)
-        else {
-          const answers = new Map(result.right.map((answer, index) => [batch[index]!, answer]))
-          onCommit()
-          end(entries, ({ prepared }) => answers.get(prepared)!)
-        }
-        dispatch()
-      }))
+      Runtime.runFork(runtime)(
+        Effect.map(Effect.either(Effect.catchAllCause(writer.attempt(batch), asFailure)), (result) => {
+          calls--
+          for (const entry of entries) letGo(entry)
+          if (Either.isLeft(result)) end(entries, () => result.left)
+          else if ("taken" in result.right) apart(entries, result.right.taken)
+          else {
+            const answers = new Map(result.right.map((answer, index) => [batch[index]!, answer]))
+            onCommit()
+            end(entries, ({ prepared }) => answers.get(prepared)!)
+          }
+          dispatch()
+        })
+      )
     }
 
     /** Those whose lock is taken wait by themselves, the others are tried again at once; nothing was written. */
@@ -177,14 +190,17 @@ export const make = (
       waits++
       entry.state = "writing"
       entry.runner = Runtime.runFork(runtime)(
-        Effect.matchEffect(writer.wait(entry.prepared), {
-          onFailure: (error) => Effect.sync(() => end([entry], () => error)),
-          onSuccess: (answer) =>
-            Effect.sync(() => {
-              onCommit()
-              end([entry], () => answer)
-            })
-        }).pipe(Effect.ensuring(Effect.sync(() => {
+        Effect.matchEffect(
+          Effect.catchAllDefect(writer.wait(entry.prepared), (defect) => asFailure(Cause.die(defect))),
+          {
+            onFailure: (error) => Effect.sync(() => end([entry], () => error)),
+            onSuccess: (answer) =>
+              Effect.sync(() => {
+                onCommit()
+                end([entry], () => answer)
+              })
+          }
+        ).pipe(Effect.ensuring(Effect.sync(() => {
           waits--
           letGo(entry)
           end([entry], () => new StoreError({ reason: "closed", operation }))

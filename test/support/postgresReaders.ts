@@ -1,11 +1,11 @@
 /**
- * Writers that do all that writers may do to readers, and what the readers saw: issue after issue, the harness of "a
+ * Writers that do all that writers may do to readers, and what the readers saw: the harness of "a
  * reader never skips, never reorders".
  */
 import type { Raw } from "effect-skald/event/Envelope"
 import * as EventStore from "effect-skald/store/EventStore"
 import * as Postgres from "effect-skald/store/Postgres"
-import { Clock, Context, Deferred, Effect, Fiber, Layer, Random, Ref, Schedule, type Scope, Stream } from "effect"
+import { Clock, Context, Effect, Fiber, Layer, Random, Schedule, type Scope, Stream } from "effect"
 import { spawn } from "node:child_process"
 import * as path from "node:path"
 import * as Database from "./postgres.ts"
@@ -55,7 +55,7 @@ const between = (least: number, most: number) => Random.nextIntBetween(least, mo
 export const run = (options: Options): Effect.Effect<Report, unknown, Scope.Scope> =>
   Effect.gen(function*() {
     const { events, prefix, url } = options
-    const acknowledged = yield* Ref.make<ReadonlyArray<string>>([])
+    const acknowledged: Array<string> = []
     const stores = yield* Effect.forEach([0, 1, 2, 3], (index) => openStore(options, `writer${index}`, 10))
     const admin = yield* Effect.acquireRelease(
       Effect.promise(() => Database.connect(url)),
@@ -121,11 +121,12 @@ export const run = (options: Options): Effect.Effect<Report, unknown, Scope.Scop
       })
     const writer = (index: number) =>
       Effect.suspend(() => write(stores[index % stores.length]!)).pipe(
-        Effect.tap((appended) => Ref.update(acknowledged, (ids) => [...ids, ...appended.events.map(({ id }) => id)])),
+        Effect.tap((appended) => Effect.sync(() => void acknowledged.push(...appended.events.map(({ id }) => id)))),
         Effect.ignore,
-        Effect.repeat({ until: () => Effect.map(Ref.get(acknowledged), (ids) => ids.length >= events) })
+        Effect.repeat({ until: () => acknowledged.length >= events && killed })
       )
-    const stopped = yield* Deferred.make<void>()
+    /** Whether all that are to be killed were: writing goes on meanwhile. */
+    let killed = false
 
     // -------------------------------------------------------------------------------------------------------- chaos
 
@@ -158,14 +159,18 @@ export const run = (options: Options): Effect.Effect<Report, unknown, Scope.Scop
       })
 
     const chaos = yield* Effect.fork(Effect.forever(terminate))
-    const kills = yield* Effect.fork(Effect.forEach(Array.from({ length: options.kills }, (_, index) => index), kill))
+    const kills = yield* Effect.fork(
+      Effect.zipRight(
+        Effect.forEach(Array.from({ length: options.kills }, (_, index) => index), kill, { concurrency: 2 }),
+        Effect.sync(() => killed = true)
+      )
+    )
     yield* Effect.forEach(Array.from({ length: options.writers }, (_, index) => index), writer, {
       concurrency: "unbounded",
       discard: true
     })
     yield* Fiber.join(kills)
     yield* Fiber.interrupt(chaos)
-    yield* Deferred.succeed(stopped, undefined)
 
     // ------------------------------------------------------------------------------------------------ what they saw
 
@@ -194,7 +199,7 @@ export const run = (options: Options): Effect.Effect<Report, unknown, Scope.Scop
       repeated: 0,
       disordered: 0,
       strangers: 0,
-      unacknowledged: (yield* Ref.get(acknowledged)).filter((id) => !all.has(id)).length
+      unacknowledged: acknowledged.filter((id) => !all.has(id)).length
     }
     for (const { seen } of readers) {
       const ids = new Set(seen.map(({ id }) => id))
