@@ -9,6 +9,7 @@ import type * as Event from "../event/Event.ts"
 import * as EventCodec from "../event/EventCodec.ts"
 import * as StreamId from "../event/StreamId.ts"
 import * as Snapshot from "../store/Snapshot.ts"
+import { copy } from "./copy.ts"
 import { storedTypes } from "./eventTypes.ts"
 import * as Faults from "./faults.ts"
 
@@ -46,33 +47,31 @@ export const stateful = <Name extends string, S, SI, E>(
   const faults = Faults.make()
   checkSource(source, faults)
   const fingerprint = Snapshot.fingerprint(source.name, source.version, state)
-  if (Either.isRight(fingerprint)) copies(state, initial, faults)
+  if (Either.isRight(fingerprint)) checkInitial(state, initial, faults)
   Either.getOrThrowWith(Faults.orInvalid(faults, () => undefined), (error) => error)
   Either.getOrThrowWith(fingerprint, (error) => error)
   return Object.assign(Object.create(Proto), source, { _tag: "State", state, initial, apply })
 }
 
-/** Copies of a state, each as it is read after it was stored; a fault where it cannot be. */
-const copies = <S>(state: Schema.Schema<S, any>, initial: S, faults: Faults.Faults): () => S => {
+const checkInitial = <S>(state: Schema.Schema<S, any>, initial: S, faults: Faults.Faults): void => {
   const text = Schema.parseJson(state)
-  const decode = ParseResult.decodeEither(text, { errors: "all" })
   const stored = Either.flatMap(
     ParseResult.encodeEither(text, { errors: "all" })(initial),
-    (json) => Either.map(decode(json), () => json)
+    ParseResult.decodeEither(text, { errors: "all" })
   )
-  if (Either.isRight(stored)) return () => Either.getOrThrow(decode(stored.right))
-  faults.add("initial", `cannot be stored: ${ParseResult.TreeFormatter.formatIssueSync(stored.left)}`)
-  return () => initial
+  if (Either.isLeft(stored)) {
+    faults.add("initial", `cannot be stored: ${ParseResult.TreeFormatter.formatIssueSync(stored.left)}`)
+  }
 }
 
 /**
- * The state before the first event, a copy of its own for each who asks: `apply` may have been written to change what it is
- * given, and must not change what others begin with. Throws `InvalidInput` for one that cannot be stored.
+ * The state before the first event, a copy for each who asks: an `apply` that changes what it is given must not change what
+ * others begin with. Throws `InvalidInput` for one that cannot be stored.
  */
 export const initialStates = <S>(state: Schema.Schema<S, any>, initial: S): () => S => {
   const faults = Faults.make()
-  const copy = copies(state, initial, faults)
-  return Either.getOrThrowWith(Faults.orInvalid(faults, () => copy), (error) => error)
+  checkInitial(state, initial, faults)
+  return Either.getOrThrowWith(Faults.orInvalid(faults, () => () => copy(initial)), (error) => error)
 }
 
 export const handling = <Name extends string, E, Err, R>(

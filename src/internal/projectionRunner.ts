@@ -15,7 +15,7 @@ import { bounds, type LogMoment } from "../store/AsOf.ts"
 import { CheckpointConflict } from "../store/CheckpointStore.ts"
 import { EventStore, type Operations } from "../store/EventStore.ts"
 import * as Changes from "./changes.ts"
-import { initialStates } from "./projection.ts"
+import { copy } from "./copy.ts"
 import * as Work from "./projectionWork.ts"
 
 const filterOf = (self: Projection.Any) => ({
@@ -78,7 +78,7 @@ export const live = <S, E>(self: Projection.Projection<string, S, E>, asOf?: Log
   Effect.gen(function*() {
     const store = yield* EventStore
     const range = asOf === undefined ? undefined : yield* bounds(asOf)
-    let state = initialStates(self.state, self.initial)()
+    let state = copy(self.initial)
     yield* Stream.runForEachChunk(store.readAll({ ...filterOf(self), ...range }), (chunk) =>
       Effect.suspend(() => {
         const { error, events } = self.decodeAll(Chunk.toReadonlyArray(chunk))

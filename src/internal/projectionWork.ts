@@ -12,8 +12,8 @@ import { CheckpointStore } from "../store/CheckpointStore.ts"
 import { EventStore } from "../store/EventStore.ts"
 import * as Snapshot from "../store/Snapshot.ts"
 import { SnapshotStore } from "../store/SnapshotStore.ts"
+import { copy } from "./copy.ts"
 import * as Faults from "./faults.ts"
-import { initialStates } from "./projection.ts"
 import { tenantKey } from "./tenantKey.ts"
 
 export const defaultSaveEvery = 1000
@@ -71,7 +71,7 @@ const openState = (self: Projection.Projection<string, any, any>, saveEvery: num
     const fingerprint = Either.getOrThrow(Snapshot.fingerprint(self.name, self.version, self.state))
     const text = Schema.parseJson(self.state)
     const kept = yield* readable(key, text, yield* snapshots.load(key, fingerprint))
-    let state = Option.isSome(kept) ? kept.value.state : initialStates(self.state, self.initial)()
+    let state = Option.isSome(kept) ? kept.value.state : copy(self.initial)
     let saved: number = Option.isSome(kept) ? kept.value.version : 0
     let unsaved = 0
     const save = Effect.gen(function*() {
