@@ -293,7 +293,7 @@ export const wakeSection = section<Driver<Capability>>("subscriptions and their 
         )
       ))
       const first = yield* Queue.take(told)
-      while (early > 0) yield* Effect.yieldNow()
+      yield* Effect.repeat(Effect.yieldNow(), { until: () => early <= 0 })
       yield* append(store, "a-1", 2)
       equal(versionsOf(yield* Fiber.join(fiber)), [1, 2])
       const all = [first, ...(yield* Queue.takeAll(told))]
