@@ -154,7 +154,7 @@ export const formatSection = section<Driver<Capability>>("formats and transforms
     }),
   "a transform that fails to encode fails the append, and nothing is written": (driver) =>
     Effect.gen(function*() {
-      const failing = { ...gzip, encode: () => Effect.fail(new Error("no key")) }
+      const failing = { ...gzip, encode: () => Effect.fail("no key") }
       const store = yield* storeOver(driver, { transform: failing })
       yield* refusedUnchanged(store, store.append([{ stream: "s-1", events: events(2) }]), "StoreError", {
         reason: "unknown"
@@ -171,7 +171,7 @@ export const formatSection = section<Driver<Capability>>("formats and transforms
     }),
   "a transform that fails to decode fails the read, and no append": (driver) =>
     Effect.gen(function*() {
-      const store = yield* storeOver(driver, { transform: { ...gzip, decode: () => Effect.fail(new Error("no key")) } })
+      const store = yield* storeOver(driver, { transform: { ...gzip, decode: () => Effect.fail("no key") } })
       yield* store.append([{ stream: "s-1", events: events(2) }])
       yield* refused(read(store, "s-1"), "StoreError", { reason: "unknown" })
       const able = yield* storeOver(driver, { transform: gzip })
