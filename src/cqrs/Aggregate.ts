@@ -9,6 +9,7 @@ import type * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type * as Stream from "effect/Stream"
 import type { Metadata, Recorded } from "../event/Envelope.ts"
+import type { EventCodec } from "../event/EventCodec.ts"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position, StreamVersion } from "../event/Position.ts"
 import * as Internal from "../internal/aggregate.ts"
@@ -132,17 +133,29 @@ export interface Options {
   readonly retry?: Schedule.Schedule<unknown> | undefined
   /**
    * How many aggregates are kept in memory between commands, the least recently used given up first; none when not given.
-   * What was appended since is read in any case, so that a kept state is never stale.
+   * What was appended since is read in any case, so that a kept state is never stale; and it is used only where its last event
+   * still stands, so that nothing of a transaction that was rolled back, or of another store, is ever decided upon.
    */
   readonly cache?: number | undefined
 }
 
 /**
- * Puts a decider over a category.
+ * A category that takes all events of a decider, not only some of them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Records<in E> {
+  readonly codec: EventCodec<E, unknown>
+}
+
+/**
+ * Puts a decider over a category, whose events are the decider's: with others, or without one of them, it does not
+ * type-check, and a missing one throws `InvalidInput` when built.
  *
  * With `snapshot`, states are kept in the `SnapshotStore` as the policy says, after the append; a snapshot that cannot be
- * saved or read fails no command (a warning is logged), and one of another decider version or state Schema is ignored. The
- * state's Schema must then have a JSON Schema, else `NoJsonSchema` is thrown here.
+ * saved or read fails no command (a warning is logged), and one of another decider version, state Schema or history is
+ * ignored. The state's Schema must then have a JSON Schema, else `NoJsonSchema` is thrown here.
  *
  * @example
  * ```ts
@@ -175,12 +188,12 @@ export interface Options {
 export const make: {
   <S, C, E extends Tagged, Err, Id>(
     decider: Decider<string, S, C, E, Err>,
-    category: Category<Id, any, E>,
+    category: Category<Id, any, NoInfer<E>> & Records<NoInfer<E>>,
     options: Options & { readonly snapshot: Snapshot.Policy; readonly version?: number | undefined }
   ): Aggregate<Id, S, C, E, Err, EventStore | SnapshotStore>
   <S, C, E extends Tagged, Err, Id>(
     decider: Decider<string, S, C, E, Err>,
-    category: Category<Id, any, E>,
+    category: Category<Id, any, NoInfer<E>> & Records<NoInfer<E>>,
     options?: Options & { readonly snapshot?: undefined }
   ): Aggregate<Id, S, C, E, Err>
 } = Internal.make as never

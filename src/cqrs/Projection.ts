@@ -118,6 +118,8 @@ export interface RawOptions {
  * A name that cannot be used, a bad version, no event type, two with one tag, and an initial state that cannot be stored throw
  * `InvalidInput` when built; a state whose Schema has no JSON Schema, which its fingerprint is made of, throws `NoJsonSchema`.
  *
+ * Where a state holds literals, say what `apply` answers, `(state, event): State => …`: TypeScript widens them otherwise.
+ *
  * A state that was kept and cannot be read, or that is of a position beyond the log, is made anew from the events. A state that
  * its Schema refuses to encode is a defect of `apply`.
  *
