@@ -1,3 +1,4 @@
+import type { InvalidInput } from "effect-skald/event/InvalidInput"
 import type { EventStore } from "effect-skald/store/EventStore"
 import { Effect } from "effect"
 
@@ -33,5 +34,5 @@ export const badInputs = <A>(
   }))
 
 /** For functions that throw their typed error, because what they are given stands in the code. */
-export const throwing = (run: () => unknown): Effect.Effect<unknown, unknown> =>
-  Effect.try({ try: run, catch: (error) => error })
+export const throwing = (run: () => unknown): Effect.Effect<unknown, InvalidInput> =>
+  Effect.try({ try: run, catch: (error) => error as InvalidInput })
