@@ -59,22 +59,22 @@ export const make = <S, E extends { readonly _tag: string }>(
     )
 
   /**
-   * Folds the events of a stream beyond a state that was kept; answers `undefined` where the state is of another history.
+   * Folds the events of a stream beyond a state that was kept; answers none where the state is of another history.
    * Its own last event is read again to tell, unless it was truncated since.
    */
   const foldBeyond = (store: Operations, stream: StreamId, base: Loaded<S>, to: number | undefined) =>
     Effect.flatMap(
       store.readPage(stream, { from: base.version, to }),
-      (page): Effect.Effect<Loaded<S> | undefined, ReadError> => {
+      (page): Effect.Effect<Option.Option<Loaded<S>>, ReadError> => {
         const [first] = page.events
         if (first !== undefined && first.version === base.version) {
           return first.id === base.last?.id && first.position === base.last.position
-            ? foldPage(store, stream, base, { ...page, events: page.events.slice(1) }, to)
-            : Effect.succeed(undefined)
+            ? Effect.asSome(foldPage(store, stream, base, { ...page, events: page.events.slice(1) }, to))
+            : Effect.succeedNone
         }
         return Effect.flatMap(
           stillStands(store, stream, base),
-          (stands) => stands ? foldPage(store, stream, base, page, to) : Effect.succeed(undefined)
+          (stands) => stands ? Effect.asSome(foldPage(store, stream, base, page, to)) : Effect.succeedNone
         )
       }
     )
@@ -131,8 +131,8 @@ export const make = <S, E extends { readonly _tag: string }>(
 }
 
 /** The answer of a load that may find nothing, or of another. */
-const orElse = <A, E, R, E2, R2>(self: Effect.Effect<A | undefined, E, R>, that: Effect.Effect<A, E2, R2>) =>
-  Effect.flatMap(self, (found): Effect.Effect<A, E2, R2> => found === undefined ? that : Effect.succeed(found))
+const orElse = <A, E, R, E2, R2>(self: Effect.Effect<Option.Option<A>, E, R>, that: Effect.Effect<A, E2, R2>) =>
+  Effect.flatMap(self, (found): Effect.Effect<A, E2, R2> => Option.isNone(found) ? that : Effect.succeed(found.value))
 
 const keyOf = (fiber: Fiber.RuntimeFiber<any, any>, stream: StreamId): string =>
   tenantKey(fiber.getFiberRef(Correlation.currentCorrelation).tenant, stream)
