@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import { randomFillSync } from "node:crypto"
 import { v7 } from "uuid"
 import * as Faults from "../internal/faults.ts"
 
@@ -30,7 +31,19 @@ export type Generator = (millis: number) => string
  * @since 0.1.0
  * @category generators
  */
-export const uuid7: Generator = (millis) => v7({ msecs: millis })
+export const uuid7: Generator = (millis) => v7({ msecs: millis, rng: nextRandom })
+
+/** Drawn by the page: a draw costs more than the bytes. */
+const random = new Uint8Array(8_192)
+let drawn = random.length
+
+const nextRandom = (): Uint8Array => {
+  if (drawn === random.length) {
+    randomFillSync(random)
+    drawn = 0
+  }
+  return random.subarray(drawn, drawn += 16)
+}
 
 /**
  * The generator of the stores that are built under it: UUID v7 unless a layer says otherwise, for ids that a test can name.

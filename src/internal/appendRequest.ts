@@ -25,6 +25,8 @@ export interface Surroundings {
   /** What stands beside each payload: the format, and the transform after a `|`. */
   readonly formatName: string
   readonly limits: Driver.Limits
+  /** Whether the driver stores the content of every event, so that it is made at once. */
+  readonly keepsContent: boolean
 }
 
 /** Checks an append and makes it ready for the driver, or says all that is wrong with it. */
@@ -35,7 +37,7 @@ export const make = (
 ): Driver.AppendRequest | InvalidEvent | TooLarge => {
   const faults = Faults.make()
   const tenant = around.correlation.tenant ?? ""
-  if (tenant !== "") addProblem(faults, "tenant", Faults.nameProblem(tenant))
+  if (tenant !== "") addProblem(faults, theTenant, Faults.nameProblem(tenant))
   if (!Array.isArray(groups)) {
     faults.add("groups", `must be a list, got ${Faults.show(groups)}`)
     return invalid(faults.all)
@@ -46,18 +48,20 @@ export const make = (
   const call: Call = {
     around,
     tenant,
-    ids: new Set(),
-    streams: new Set(),
+    ids: { first: undefined, all: undefined },
+    streams: { first: undefined, all: undefined },
     faults,
     metadata: undefined,
     begins: undefined,
     largest: 0
   }
-  const encoded: Array<Driver.Group> = []
-  for (let index = 0; index < groups.length; index++) encoded.push(makeGroup(groups[index]!, `groups[${index}]`, call))
+  const encoded = new Array<Driver.Group>(groups.length)
+  for (let index = 0; index < groups.length; index++) {
+    encoded[index] = makeGroup(groups[index]!, () => `groups[${index}]`, call)
+  }
   if (options?.failIf !== undefined) Query.check(options.failIf, "failIf", faults)
   else if (options?.after !== undefined) faults.add("after", "must come with failIf")
-  if (options?.after !== undefined) addProblem(faults, "after", Faults.countProblem(options.after, 0))
+  if (options?.after !== undefined) addProblem(faults, () => "after", Faults.countProblem(options.after, 0))
   if (faults.all.length > 0) return invalid(faults.all)
   if (call.largest > around.limits.payload) {
     return new TooLarge({ what: "payload", limit: around.limits.payload, actual: call.largest })
@@ -73,8 +77,8 @@ export const make = (
 interface Call {
   readonly around: Surroundings
   readonly tenant: string
-  readonly ids: Set<string>
-  readonly streams: Set<string>
+  readonly ids: Once
+  readonly streams: Once
   readonly faults: Faults.Faults
   /** What the events of the call have in common, made with the first of them. */
   metadata: Shared | undefined
@@ -84,14 +88,37 @@ interface Call {
 }
 
 interface Shared {
-  readonly value: Metadata
-  readonly text: string
+  readonly correlationId: string
+  /** `undefined` where the correlation id is all there is. */
+  readonly text: string | undefined
+}
+
+/** Where something stands: told when it is faulty, for most of what is appended is not. */
+type Path = () => string
+
+const theTenant: Path = () => "tenant"
+
+/** Names that must stand once. Most appends have one. */
+interface Once {
+  first: string | undefined
+  all: Set<string> | undefined
+}
+
+const stoodBefore = (names: Once, name: string): boolean => {
+  if (names.first === undefined) {
+    names.first = name
+    return false
+  }
+  const all = names.all ??= new Set([names.first])
+  if (all.has(name)) return true
+  all.add(name)
+  return false
 }
 
 const invalid = (faults: Array<Fault>): InvalidEvent => new InvalidEvent({ faults: faults as [Fault, ...Array<Fault>] })
 
-const addProblem = (faults: Faults.Faults, path: string, problem: string | undefined): void => {
-  if (problem !== undefined) faults.add(path, problem)
+const addProblem = (faults: Faults.Faults, path: Path, problem: string | undefined): void => {
+  if (problem !== undefined) faults.add(path(), problem)
 }
 
 const countExcess = (groups: ReadonlyArray<Group>, limits: Driver.Limits): TooLarge | undefined => {
@@ -103,23 +130,24 @@ const countExcess = (groups: ReadonlyArray<Group>, limits: Driver.Limits): TooLa
   return events > limits.events ? new TooLarge({ what: "events", limit: limits.events, actual: events }) : undefined
 }
 
-const makeGroup = (group: Group, path: string, call: Call): Driver.Group => {
+const noEvents: ReadonlyArray<NewEvent> = []
+
+const makeGroup = (group: Group, path: Path, call: Call): Driver.Group => {
   const { faults } = call
   const stream = StreamId.problem(group?.stream)
-  if (stream !== undefined) faults.add(`${path}.stream`, stream)
-  else if (call.streams.has(group.stream)) {
-    faults.add(`${path}.stream`, `must stand once in an append, "${group.stream}" stands twice`)
-  } else call.streams.add(group.stream)
+  if (stream !== undefined) faults.add(`${path()}.stream`, stream)
+  else if (stoodBefore(call.streams, group.stream)) {
+    faults.add(`${path()}.stream`, `must stand once in an append, "${group.stream}" stands twice`)
+  }
   const expected = group?.expected ?? "any"
-  addProblem(faults, `${path}.expected`, expectedProblem(expected))
-  const events: Array<Driver.NewRow> = []
-  if (!Array.isArray(group?.events)) {
-    faults.add(`${path}.events`, `must be a list, got ${Faults.show(group?.events)}`)
-  } else {
-    for (let index = 0; index < group.events.length; index++) {
-      const row = makeRow(group.events[index]!, `${path}.events[${index}]`, call)
-      if (row !== undefined) events.push(row)
-    }
+  const expectation = expected === "any" ? undefined : expectedProblem(expected)
+  if (expectation !== undefined) faults.add(`${path()}.expected`, expectation)
+  const given = Array.isArray(group?.events) ? group.events : noEvents
+  if (given === noEvents) faults.add(`${path()}.events`, `must be a list, got ${Faults.show(group?.events)}`)
+  const events = new Array<Driver.NewRow>(given.length)
+  for (let index = 0; index < given.length; index++) {
+    // where one is faulty, none is used
+    events[index] = makeRow(given[index]!, () => `${path()}.events[${index}]`, call)!
   }
   const dash = stream === undefined ? group.stream.indexOf("-") : -1
   return {
@@ -130,58 +158,132 @@ const makeGroup = (group: Group, path: string, call: Call): Driver.Group => {
   }
 }
 
-const makeRow = (event: NewEvent, path: string, call: Call): Driver.NewRow | undefined => {
+const makeRow = (event: NewEvent, path: Path, call: Call): Driver.NewRow | undefined => {
   const { around, faults } = call
   if (typeof event !== "object" || event === null) {
-    faults.add(path, `must be an event, got ${Faults.show(event)}`)
+    faults.add(path(), `must be an event, got ${Faults.show(event)}`)
     return undefined
   }
   const before = faults.all.length
   const id = event.id ?? around.nextId(around.now)
   const idProblem = EventId.problem(id)
-  if (idProblem !== undefined) faults.add(`${path}.id`, idProblem)
-  else if (call.ids.has(id)) faults.add(`${path}.id`, `must stand once in an append, "${id}" stands twice`)
-  else call.ids.add(id)
-  addProblem(faults, `${path}.type`, Faults.nameProblem(event.type))
+  if (idProblem !== undefined) faults.add(`${path()}.id`, idProblem)
+  else if (stoodBefore(call.ids, id)) {
+    faults.add(`${path()}.id`, `must stand once in an append, "${id}" stands twice`)
+  }
+  const typeProblem = Faults.nameProblem(event.type)
+  if (typeProblem !== undefined) faults.add(`${path()}.type`, typeProblem)
   const schemaVersion = event.schemaVersion ?? 1
-  addProblem(faults, `${path}.schemaVersion`, Faults.countProblem(schemaVersion, 1))
-  if (event.payload === undefined) faults.add(`${path}.payload`, "must be a JSON value, got undefined")
-  else Json.check(event.payload, `${path}.payload`, faults)
+  const schemaProblem = Faults.countProblem(schemaVersion, 1)
+  if (schemaProblem !== undefined) faults.add(`${path()}.schemaVersion`, schemaProblem)
+  if (event.payload === undefined) faults.add(`${path()}.payload`, "must be a JSON value, got undefined")
+  else if (!Json.isValue(event.payload)) Json.check(event.payload, `${path()}.payload`, faults)
   const source = event.source ?? around.correlation.source ?? "/"
-  addProblem(faults, `${path}.source`, Faults.nameProblem(source))
-  const tags = makeTags(event.tags, path, faults)
+  const sourceProblem = Faults.nameProblem(source)
+  if (sourceProblem !== undefined) faults.add(`${path()}.source`, sourceProblem)
+  const tags = event.tags === undefined ? noTags : makeTags(event.tags, path(), faults)
   const given = event.occurredAt === undefined
     ? undefined
-    : Instant.millis(event.occurredAt, `${path}.occurredAt`, faults)
+    : Instant.millis(event.occurredAt, `${path()}.occurredAt`, faults)
   const metadata = makeMetadata(event.metadata, id, path, call)
   if (faults.all.length > before) return undefined
   const payload = around.format.write(event.payload)
   call.largest = Math.max(call.largest, byteLength(payload, around.limits.payload))
-  return {
+  const { formatName: format, now } = around
+  const content = around.keepsContent ? contentOf(event.type, schemaVersion, event.payload, tags, given) : undefined
+  return new Row(
     id,
-    type: event.type,
+    event.type,
     schemaVersion,
-    format: around.formatName,
+    format,
     payload,
-    metadata: metadata.text,
-    correlationId: metadata.value.correlationId!,
+    metadata.text,
+    metadata.correlationId,
     source,
     tags,
-    occurredAt: given ?? around.now,
-    content: contentOf(event, schemaVersion, tags, given)
+    given ?? now,
+    given,
+    around.format,
+    content
+  )
+}
+
+/** What makes two events equal: type, schema version, payload as a JSON value, set of tags, and the time if it was given. */
+const contentOf = (
+  type: string,
+  schemaVersion: number,
+  payload: unknown,
+  tags: ReadonlyArray<string>,
+  occurredAt: number | undefined
+): string => hash("sha256", Json.canonical([type, schemaVersion, payload, tags, occurredAt ?? null]), "base64")
+
+/** A row that writes its metadata when it is asked, and mostly its content, too: the memory driver asks rarely. */
+class Row implements Driver.NewRow {
+  readonly id: string
+  readonly type: string
+  readonly schemaVersion: number
+  readonly format: string
+  readonly payload: Serialized
+  readonly text: string | undefined
+  readonly correlationId: string
+  readonly source: string
+  readonly tags: ReadonlyArray<string>
+  readonly occurredAt: number
+  /** The instant that the appender gave. */
+  readonly given: number | undefined
+  readonly reader: Format
+  readonly known: string | undefined
+
+  constructor(
+    id: string,
+    type: string,
+    schemaVersion: number,
+    format: string,
+    payload: Serialized,
+    text: string | undefined,
+    correlationId: string,
+    source: string,
+    tags: ReadonlyArray<string>,
+    occurredAt: number,
+    given: number | undefined,
+    reader: Format,
+    known: string | undefined
+  ) {
+    this.id = id
+    this.type = type
+    this.schemaVersion = schemaVersion
+    this.format = format
+    this.payload = payload
+    this.text = text
+    this.correlationId = correlationId
+    this.source = source
+    this.tags = tags
+    this.occurredAt = occurredAt
+    this.given = given
+    this.reader = reader
+    this.known = known
+  }
+
+  get metadata(): string {
+    return this.text ?? `{"correlationId":${JSON.stringify(this.correlationId)}}`
+  }
+
+  /** Made of the payload as it is stored, for the event's own may have been changed since. */
+  get content(): string {
+    const { given, known, payload, reader, schemaVersion, tags, type } = this
+    return known ?? contentOf(type, schemaVersion, reader.read(payload), tags, given)
   }
 }
 
 const noTags: ReadonlyArray<string> = []
 
-const makeTags = (tags: ReadonlyArray<string> | undefined, path: string, faults: Faults.Faults) => {
-  if (tags === undefined) return noTags
+const makeTags = (tags: ReadonlyArray<string>, path: string, faults: Faults.Faults) => {
   if (!Array.isArray(tags)) {
     faults.add(`${path}.tags`, `must be a list, got ${Faults.show(tags)}`)
     return noTags
   }
   if (tags.length === 0) return noTags
-  tags.forEach((tag, index) => addProblem(faults, `${path}.tags[${index}]`, Faults.nameProblem(tag)))
+  tags.forEach((tag, index) => addProblem(faults, () => `${path}.tags[${index}]`, Faults.nameProblem(tag)))
   return Array.from(new Set(tags)).sort()
 }
 
@@ -190,22 +292,22 @@ const makeTags = (tags: ReadonlyArray<string> | undefined, path: string, faults:
  * share one, so that it is written once. Where the fiber is in no conversation, the first event of the call that names none
  * begins it.
  */
-const makeMetadata = (own: Metadata | undefined, id: string, path: string, call: Call): Shared => {
-  if (own !== undefined && !isObject(own)) call.faults.add(`${path}.metadata`, notObject(own))
+const makeMetadata = (own: Metadata | undefined, id: string, path: Path, call: Call): Shared => {
+  if (own !== undefined && !isObject(own)) call.faults.add(`${path()}.metadata`, notObject(own))
   if (own === undefined || !isObject(own) || isEmpty(own)) {
-    return call.metadata ??= shared(merge(undefined, call.begins ??= id, call), `${path}.metadata`, call)
+    return call.metadata ??= shared(merge(undefined, call.begins ??= id, call), path, call)
   }
   if (own.tenant !== undefined && own.tenant !== call.tenant) {
     call.faults.add(
-      `${path}.metadata.tenant`,
+      `${path()}.metadata.tenant`,
       `must be the tenant that Correlation carries ("${call.tenant}"), got ${Faults.show(own.tenant)}`
     )
   }
   if (own.headers !== undefined && !isObject(own.headers)) {
-    call.faults.add(`${path}.metadata.headers`, notObject(own.headers))
+    call.faults.add(`${path()}.metadata.headers`, notObject(own.headers))
   }
   const begins = own.correlationId === undefined ? call.begins ??= id : id
-  return shared(merge(own, begins, call), `${path}.metadata`, call)
+  return shared(merge(own, begins, call), path, call)
 }
 
 /** `null` says nothing, as `undefined` does. */
@@ -237,37 +339,46 @@ const merge = (own: Metadata | undefined, begins: string, call: Call): Metadata 
   return metadata
 }
 
-const shared = (value: Metadata, path: string, call: Call): Shared => {
+const shared = (value: Metadata, path: Path, call: Call): Shared => {
   const { faults } = call
-  for (const member of ["correlationId", "causationId", "actor"] as const) {
-    const name = value[member]
-    if (name !== undefined) addProblem(faults, `${path}.${member}`, Faults.nameProblem(name))
+  const { actor, causationId, correlationId, headers, trace } = value
+  checkName(correlationId, path, "correlationId", faults)
+  checkName(causationId, path, "causationId", faults)
+  checkName(actor, path, "actor", faults)
+  if (trace !== undefined && !traceparent.test(trace.traceparent)) {
+    faults.add(
+      `${path()}.metadata.trace.traceparent`,
+      `must be a W3C traceparent, got ${Faults.show(trace.traceparent)}`
+    )
   }
-  if (value.trace !== undefined && !traceparent.test(value.trace.traceparent)) {
-    faults.add(`${path}.trace.traceparent`, `must be a W3C traceparent, got ${Faults.show(value.trace.traceparent)}`)
+  if (trace?.tracestate !== undefined && typeof trace.tracestate !== "string") {
+    faults.add(`${path()}.metadata.trace.tracestate`, `must be a string, got ${Faults.show(trace.tracestate)}`)
   }
-  if (value.trace?.tracestate !== undefined && typeof value.trace.tracestate !== "string") {
-    faults.add(`${path}.trace.tracestate`, `must be a string, got ${Faults.show(value.trace.tracestate)}`)
-  }
-  for (const [name, header] of Object.entries(value.headers ?? {})) {
-    addProblem(faults, `${path}.headers`, Faults.nameProblem(name))
+  if (headers !== undefined) checkHeaders(headers, path, faults)
+  return { correlationId: correlationId!, text: isAlone(value) ? undefined : JSON.stringify(value) }
+}
+
+const checkName = (name: string | undefined, path: Path, member: string, faults: Faults.Faults): void => {
+  const problem = name === undefined ? undefined : Faults.nameProblem(name)
+  if (problem !== undefined) faults.add(`${path()}.metadata.${member}`, problem)
+}
+
+const isAlone = ({ actor, causationId, headers, tenant, trace }: Metadata): boolean =>
+  causationId === undefined && tenant === undefined && actor === undefined && trace === undefined &&
+  headers === undefined
+
+const checkHeaders = (headers: { readonly [name: string]: string }, path: Path, faults: Faults.Faults): void => {
+  for (const [name, header] of Object.entries(headers)) {
+    addProblem(faults, () => `${path()}.metadata.headers`, Faults.nameProblem(name))
     if (typeof header !== "string") {
-      faults.add(`${path}.headers.${name}`, `must be a string, got ${Faults.show(header)}`)
-    } else if (!Faults.isWellFormed(header)) faults.add(`${path}.headers.${name}`, "must be well-formed Unicode")
+      faults.add(`${path()}.metadata.headers.${name}`, `must be a string, got ${Faults.show(header)}`)
+    } else if (!Faults.isWellFormed(header)) {
+      faults.add(`${path()}.metadata.headers.${name}`, "must be well-formed Unicode")
+    }
   }
-  return { value, text: JSON.stringify(value) }
 }
 
 const traceparent = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
-
-/** What makes two events equal: type, schema version, payload as a JSON value, set of tags, and the time if it was given. */
-const contentOf = (
-  event: NewEvent,
-  schemaVersion: number,
-  tags: ReadonlyArray<string>,
-  occurredAt: number | undefined
-): string =>
-  hash("sha256", Json.canonical([event.type, schemaVersion, event.payload, tags, occurredAt ?? null]), "base64")
 
 /** The first payload that is larger than a limit. */
 export const excess = (request: Driver.AppendRequest, limit: number): TooLarge | undefined => {

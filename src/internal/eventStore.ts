@@ -47,6 +47,7 @@ export const makeEncoded = <C extends Driver.Capability = never>(
         (result) => answerOf(request, result)
       )
 
+    const keepsContent = (driver.capabilities as ReadonlyArray<Driver.Capability>).includes("durable")
     // payloads are measured as they are stored
     const limits = transform === undefined ? driver.limits : { ...driver.limits, payload: Infinity }
     const sendTransformed = (request: Driver.AppendRequest): Effect.Effect<Appended, AppendError> => {
@@ -64,7 +65,8 @@ export const makeEncoded = <C extends Driver.Capability = never>(
           nextId,
           format: formats.write,
           formatName,
-          limits
+          limits,
+          keepsContent
         })
         if ("_tag" in request) return Effect.fail(request)
         return transform === undefined

@@ -69,19 +69,66 @@ export const checkKeys = (value: unknown, path: string, faults: Faults.Faults, s
   else for (const key of Object.keys(value)) checkKeys((value as any)[key], `${path}.${key}`, faults, seen)
 }
 
+/** Whether nothing is wrong with a value, for `check` takes longer to say what is. */
+export const isValue = (value: unknown, depth = 0): boolean => {
+  if (typeof value !== "object") return isPlain(value)
+  if (value === null) return true
+  if (depth >= maxDepth) return false
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) if (!isValue(value[index], depth + 1)) return false
+    return true
+  }
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return false
+  for (const key in value) {
+    const member = (value as Record<string, unknown>)[key]
+    if (key === "__proto__" || !Faults.isWellFormed(key)) return false
+    if (member !== undefined && !isValue(member, depth + 1)) return false
+  }
+  return true
+}
+
 /** The common members, which need no path of their own. */
 const isPlain = (value: unknown): boolean =>
   typeof value === "boolean" || (typeof value === "string" && Faults.isWellFormed(value)) ||
   (typeof value === "number" && Number.isFinite(value))
 
-/** The JSON text of a value with the keys of objects in order: equal for equal JSON values. */
+/**
+ * A text that is equal for equal JSON values and for no others, in whatever order the keys of objects come. It is not JSON:
+ * what says how long it is needs no escapes.
+ */
 export const canonical = (value: unknown): string => {
-  if (typeof value !== "object" || value === null) return JSON.stringify(value === 0 ? 0 : value)
-  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`
-  const members: Array<string> = []
-  for (const key of Object.keys(value).sort()) {
-    const member = (value as Record<string, unknown>)[key]
-    if (member !== undefined) members.push(`${JSON.stringify(key)}:${canonical(member)}`)
+  switch (typeof value) {
+    case "string":
+      return `${value.length}"${value}`
+    case "number":
+      return `${value};`
+    case "object":
+      return value === null ? "n" : Array.isArray(value) ? canonicalList(value) : canonicalObject(value)
+    default:
+      return value === true ? "t" : value === false ? "f" : "u"
   }
-  return `{${members.join()}}`
+}
+
+const canonicalList = (list: ReadonlyArray<unknown>): string => {
+  let text = "["
+  for (let index = 0; index < list.length; index++) text += canonical(list[index])
+  return `${text}]`
+}
+
+const canonicalObject = (value: object): string => {
+  const keys = Object.keys(value)
+  for (let index = 1; index < keys.length; index++) {
+    if (keys[index - 1]! > keys[index]!) {
+      keys.sort()
+      break
+    }
+  }
+  let text = "{"
+  for (let index = 0; index < keys.length; index++) {
+    const key = keys[index]!
+    const member = (value as Record<string, unknown>)[key]
+    if (member !== undefined) text += `${key.length}"${key}${canonical(member)}`
+  }
+  return `${text}}`
 }

@@ -16,37 +16,74 @@ import { StoreError } from "../store/StoreError.ts"
 import * as Changes from "./changes.ts"
 import * as Idempotency from "./idempotency.ts"
 
-/** A row with what only the driver needs. */
-interface Entry extends Driver.Row {
-  readonly tenant: string
-  readonly category: string | null
-  readonly correlationId: string
-  readonly tagSet: ReadonlyArray<string>
-  readonly content: string
+/** What was appended, and where it stands. */
+interface Entry {
+  readonly given: Driver.NewRow
   readonly owner: StreamLog
+  readonly version: number
+  readonly position: number
+  readonly recordedAt: number
 }
 
 interface StreamLog {
+  readonly tenant: string
+  readonly stream: string
+  readonly category: string | null
   /** Version 1 stands at 0. */
   readonly entries: Array<Entry>
   firstVersion: number
   tombstoned: boolean
 }
 
-/** Lists of entries, in order of position, by a key of a tenant. */
+const rowOf = ({ given, owner, position, recordedAt, version }: Entry): Driver.Row => ({
+  id: given.id,
+  stream: owner.stream,
+  version,
+  position,
+  type: given.type,
+  schemaVersion: given.schemaVersion,
+  format: given.format,
+  payload: given.payload,
+  metadata: given.metadata,
+  source: given.source,
+  tags: given.tags.length === 0 ? null : JSON.stringify(given.tags),
+  occurredAt: given.occurredAt,
+  recordedAt
+})
+
+const knownOf = ({ given, owner, position, recordedAt, version }: Entry): Idempotency.Known => ({
+  stream: owner.stream,
+  version,
+  position,
+  recordedAt,
+  content: given.content
+})
+
+/**
+ * Lists of entries, in order of position, by a key of a tenant. An append does not pay for it: whoever looks something up
+ * adds what came since the last time.
+ */
 class Index {
   readonly lists = new Map<string, Array<Entry>>()
-  add(tenant: string, name: string, entry: Entry): void {
-    const key = keyOf(tenant, name)
+  readonly log: ReadonlyArray<Entry>
+  readonly namesOf: (entry: Entry) => ReadonlyArray<string | null>
+  seen = 0
+  constructor(log: ReadonlyArray<Entry>, namesOf: (entry: Entry) => ReadonlyArray<string | null>) {
+    this.log = log
+    this.namesOf = namesOf
+  }
+  /** The entries up to a position, beyond which a hook may still undo them. */
+  get(tenant: string, name: string, upTo: number): ReadonlyArray<Entry> {
+    for (; this.seen < upTo; this.seen++) {
+      const entry = this.log[this.seen]!
+      for (const each of this.namesOf(entry)) if (each !== null) this.add(keyOf(entry.owner.tenant, each), entry)
+    }
+    return this.lists.get(keyOf(tenant, name)) ?? none
+  }
+  add(key: string, entry: Entry): void {
     const list = this.lists.get(key)
     if (list === undefined) this.lists.set(key, [entry])
     else list.push(entry)
-  }
-  get(tenant: string, name: string): ReadonlyArray<Entry> {
-    return this.lists.get(keyOf(tenant, name)) ?? none
-  }
-  removeLast(tenant: string, name: string): void {
-    this.lists.get(keyOf(tenant, name))!.pop()
   }
 }
 
@@ -64,10 +101,10 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
   const log: Array<Entry> = []
   const streams = new Map<string, StreamLog>()
   const ids = new Map<string, Entry>()
-  const byCategory = new Index()
-  const byType = new Index()
-  const byTag = new Index()
-  const byCorrelation = new Index()
+  const byCategory = new Index(log, ({ owner }) => [owner.category])
+  const byType = new Index(log, ({ given }) => [given.type])
+  const byTag = new Index(log, ({ given }) => given.tags)
+  const byCorrelation = new Index(log, ({ given }) => [given.correlationId])
   let recordedAt = 0
   /** How far readers see: a hook may still undo what lies beyond. */
   let head = 0
@@ -78,22 +115,14 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
   const add = (entry: Entry): void => {
     log.push(entry)
     entry.owner.entries.push(entry)
-    ids.set(keyOf(entry.tenant, entry.id), entry)
-    if (entry.category !== null) byCategory.add(entry.tenant, entry.category, entry)
-    byType.add(entry.tenant, entry.type, entry)
-    byCorrelation.add(entry.tenant, entry.correlationId, entry)
-    for (const tag of entry.tagSet) byTag.add(entry.tenant, tag, entry)
+    ids.set(keyOf(entry.owner.tenant, entry.given.id), entry)
   }
 
   const removeLast = (): void => {
-    const entry = log.pop()!
-    entry.owner.entries.pop()
-    if (entry.owner.entries.length === 0) streams.delete(keyOf(entry.tenant, entry.stream))
-    ids.delete(keyOf(entry.tenant, entry.id))
-    if (entry.category !== null) byCategory.removeLast(entry.tenant, entry.category)
-    byType.removeLast(entry.tenant, entry.type)
-    byCorrelation.removeLast(entry.tenant, entry.correlationId)
-    for (const tag of entry.tagSet) byTag.removeLast(entry.tenant, tag)
+    const { given, owner } = log.pop()!
+    owner.entries.pop()
+    if (owner.entries.length === 0) streams.delete(keyOf(owner.tenant, owner.stream))
+    ids.delete(keyOf(owner.tenant, given.id))
   }
 
   const isKept = (entry: Entry): boolean => !entry.owner.tombstoned && entry.version >= entry.owner.firstVersion
@@ -101,13 +130,12 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
   /** The first match after a position. What lies beyond the head belongs to the append that asks: its hook appends. */
   const firstMatch = (tenant: string, query: Query.Query, after: number): number | undefined => {
     let first: number | undefined
-    for (const list of candidates(tenant, query)) {
+    const lists = candidates(tenant, query)
+    for (const list of log.length === head ? lists : [...lists, log.slice(head)]) {
       for (let index = upperBound(list, after); index < list.length; index++) {
         const entry = list[index]!
         if (first !== undefined && entry.position >= first) break
-        if (
-          entry.tenant === tenant && isKept(entry) && Query.matches(query, { type: entry.type, tags: entry.tagSet })
-        ) {
+        if (entry.owner.tenant === tenant && isKept(entry) && Query.matches(query, entry.given)) {
           first = entry.position
           break
         }
@@ -120,14 +148,17 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
   const candidates = (tenant: string, query: Query.Query): ReadonlyArray<ReadonlyArray<Entry>> =>
     query._tag === "All" ? [log] : query.items.flatMap((item) =>
       item.tags !== undefined && item.tags.length > 0
-        ? [shortest(item.tags.map((tag) => byTag.get(tenant, tag)))]
-        : item.types!.map((type) => byType.get(tenant, type))
+        ? [shortest(item.tags.map((tag) => byTag.get(tenant, tag, head)))]
+        : item.types!.map((type) => byType.get(tenant, type, head))
     )
 
   const refuse = (
     request: Driver.AppendRequest
   ): Driver.AppendResult | DuplicateEvent | VersionConflict | StreamTombstoned | ConditionFailed | undefined => {
-    const judged = Idempotency.judge(request.groups, (id) => ids.get(keyOf(request.tenant, id)))
+    const judged = Idempotency.judge(request.groups, (id) => {
+      const entry = ids.get(keyOf(request.tenant, id))
+      return entry === undefined ? undefined : knownOf(entry)
+    })
     if (judged !== undefined) return judged
     for (const { expected, stream } of request.groups) {
       const found = streams.get(keyOf(request.tenant, stream))
@@ -145,35 +176,19 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
   const write = (request: Driver.AppendRequest): Driver.AppendResult => {
     recordedAt = Math.max(recordedAt, request.now)
     const events: Array<{ readonly version: number; readonly position: number }> = []
-    for (const group of request.groups) {
-      if (group.events.length === 0) continue
-      const key = keyOf(request.tenant, group.stream)
+    const { groups, tenant } = request
+    for (const { category, events: rows, stream } of groups) {
+      if (rows.length === 0) continue
+      const key = keyOf(tenant, stream)
       let owner = streams.get(key)
-      if (owner === undefined) streams.set(key, owner = { entries: [], firstVersion: 1, tombstoned: false })
-      for (const row of group.events) {
+      if (owner === undefined) {
+        owner = { tenant, stream, category, entries: [], firstVersion: 1, tombstoned: false }
+        streams.set(key, owner)
+      }
+      for (const given of rows) {
         const version = owner.entries.length + 1
         const position = log.length + 1
-        add({
-          id: row.id,
-          stream: group.stream,
-          version,
-          position,
-          type: row.type,
-          schemaVersion: row.schemaVersion,
-          format: row.format,
-          payload: row.payload,
-          metadata: row.metadata,
-          source: row.source,
-          tags: row.tags.length === 0 ? null : JSON.stringify(row.tags),
-          occurredAt: row.occurredAt,
-          recordedAt,
-          tenant: request.tenant,
-          category: group.category,
-          correlationId: row.correlationId,
-          tagSet: row.tags,
-          content: row.content,
-          owner
-        })
+        add({ given, owner, version, position, recordedAt })
         events.push({ version, position })
       }
     }
@@ -201,7 +216,7 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
         if (refused !== undefined) return "_tag" in refused ? Effect.fail(refused) : Effect.succeed(refused)
         const before = log.length
         const result = write(request)
-        return Effect.locally(restore(hook(log.slice(before))), insideHook, true).pipe(
+        return Effect.locally(restore(hook(log.slice(before).map(rowOf))), insideHook, true).pipe(
           Effect.tapErrorCause(() =>
             Effect.sync(() => {
               while (log.length > before) removeLast()
@@ -240,9 +255,9 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     if (tenant === undefined) return log
     const lists: Array<ReadonlyArray<Entry>> = [log]
     if (page.stream !== undefined) lists.push(streams.get(keyOf(tenant, page.stream))?.entries ?? none)
-    if (page.category !== undefined) lists.push(byCategory.get(tenant, page.category))
-    if (page.correlationId !== undefined) lists.push(byCorrelation.get(tenant, page.correlationId))
-    if (page.types?.length === 1) lists.push(byType.get(tenant, page.types[0]!))
+    if (page.category !== undefined) lists.push(byCategory.get(tenant, page.category, head))
+    if (page.correlationId !== undefined) lists.push(byCorrelation.get(tenant, page.correlationId, head))
+    if (page.types?.length === 1) lists.push(byType.get(tenant, page.types[0]!, head))
     if (page.query !== undefined) {
       const found = candidates(tenant, page.query)
       if (found.length === 1) lists.push(found[0]!)
@@ -250,15 +265,17 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     return shortest(lists)
   }
 
-  const asksFor = (page: Driver.LogPage, entry: Entry): boolean =>
-    (page.tenant === undefined || entry.tenant === page.tenant) &&
-    (page.stream === undefined || entry.stream === page.stream) &&
-    (page.category === undefined || entry.category === page.category) &&
-    (page.correlationId === undefined || entry.correlationId === page.correlationId) &&
-    (page.types === undefined || page.types.includes(entry.type)) &&
-    (page.query === undefined || Query.matches(page.query, { type: entry.type, tags: entry.tagSet })) &&
-    (page.time === undefined || (entry[page.time.of] >= page.time.since && entry[page.time.of] < page.time.until)) &&
-    isKept(entry)
+  const asksFor = (page: Driver.LogPage, entry: Entry): boolean => {
+    const { given, owner } = entry
+    return (page.tenant === undefined || owner.tenant === page.tenant) &&
+      (page.stream === undefined || owner.stream === page.stream) &&
+      (page.category === undefined || owner.category === page.category) &&
+      (page.correlationId === undefined || given.correlationId === page.correlationId) &&
+      (page.types === undefined || page.types.includes(given.type)) &&
+      (page.query === undefined || Query.matches(page.query, given)) &&
+      (page.time === undefined || isWithin(page.time, entry)) &&
+      isKept(entry)
+  }
 
   const readLog = (page: Driver.LogPage): Driver.LogRows => {
     const list = source(page)
@@ -267,7 +284,7 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     const rows: Array<Driver.Row> = []
     for (let step = 0; step <= high - low && rows.length < page.limit; step++) {
       const entry = list[page.backwards ? high - step : low + step]!
-      if (asksFor(page, entry)) rows.push(entry)
+      if (asksFor(page, entry)) rows.push(rowOf(entry))
     }
     const full = rows.length === page.limit && rows.length > 0
     return { rows, upTo: full ? rows[rows.length - 1]!.position : Math.min(page.to, head) }
@@ -275,12 +292,13 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
 
   const readStream = (page: Driver.StreamPage): ReadonlyArray<Driver.Row> => {
     const found = streams.get(keyOf(page.tenant, page.stream))
-    if (found === undefined || found.tombstoned) return none
+    if (found === undefined || found.tombstoned) return []
     const low = Math.max(page.from, found.firstVersion)
     const high = Math.min(page.to, visibleVersion(found))
-    return page.backwards
+    const entries = page.backwards
       ? found.entries.slice(Math.max(low, high - page.limit + 1) - 1, Math.max(high, low - 1)).reverse()
       : found.entries.slice(low - 1, Math.max(low - 1, Math.min(high, low + page.limit - 1)))
+    return entries.map(rowOf)
   }
 
   const existing = (tenant: string, stream: string) =>
@@ -322,7 +340,7 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
         const entry = ids.get(keyOf(tenant, id))
         return entry === undefined || entry.position > head
           ? undefined
-          : { stream: entry.stream, version: entry.version, position: entry.position }
+          : { stream: entry.owner.stream, version: entry.version, position: entry.position }
       }),
     truncate: ({ before, stream, tenant }) =>
       lock.withPermits(1)(Effect.map(existing(tenant, stream), (found) => {
@@ -341,6 +359,11 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     withTransaction: undefined as never
   }
 })
+
+const isWithin = (time: NonNullable<Driver.LogPage["time"]>, { given, recordedAt }: Entry): boolean => {
+  const instant = time.of === "recordedAt" ? recordedAt : given.occurredAt
+  return instant >= time.since && instant < time.until
+}
 
 /** The index of the first entry beyond a position. */
 const upperBound = (list: ReadonlyArray<Entry>, position: number): number => {

@@ -79,13 +79,30 @@ export const reader = (formats: Formats, transform: Transform | undefined) => {
       : Effect.suspend(() => parse(rows, undefined))
 }
 
+/** The row with another payload; its content stays that of the payload before. */
+const withPayload = (row: Driver.NewRow, payload: Serialized): Driver.NewRow => ({
+  id: row.id,
+  type: row.type,
+  schemaVersion: row.schemaVersion,
+  format: row.format,
+  payload,
+  metadata: row.metadata,
+  correlationId: row.correlationId,
+  source: row.source,
+  tags: row.tags,
+  occurredAt: row.occurredAt,
+  content: row.content
+})
+
 /** Applies the transform to the payloads of an append. */
 export const transformed = (
   transform: Transform,
   request: Driver.AppendRequest
 ): Effect.Effect<Driver.AppendRequest, StoreError> => {
   const items = request.groups.flatMap((group) =>
-    group.events.map((event) => itemOf({ ...event, stream: group.stream }, request.tenant))
+    group.events.map((event) =>
+      itemOf({ stream: group.stream, type: event.type, id: event.id, payload: event.payload }, request.tenant)
+    )
   )
   return transform.encode(items).pipe(
     Effect.filterOrFail(
@@ -97,7 +114,7 @@ export const transformed = (
       let index = 0
       const groups = request.groups.map((group) => ({
         ...group,
-        events: group.events.map((event) => ({ ...event, payload: payloads[index++]! }))
+        events: group.events.map((event) => withPayload(event, payloads[index++]!))
       }))
       return { ...request, groups }
     })

@@ -1,11 +1,9 @@
-import type Database from "better-sqlite3"
 import * as Position from "../event/Position.ts"
 import { ConditionFailed, type DuplicateEvent, StreamTombstoned, VersionConflict } from "../store/AppendError.ts"
 import type * as Driver from "../store/Driver.ts"
 import type * as Query from "../store/Query.ts"
 import type * as SqliteClient from "../store/SqliteClient.ts"
 import * as Idempotency from "./idempotency.ts"
-import * as Lru from "./lru.ts"
 import { classify } from "./sqliteErrors.ts"
 import * as Reads from "./sqliteEventReads.ts"
 import type { EventSql } from "./sqliteEventSql.ts"
@@ -32,8 +30,11 @@ export interface Appender {
 /** A tombstoned stream, where its version would stand. */
 const tombstoned = -1
 
-/** How many streams' versions are remembered. */
+/** How many streams' versions are remembered at least. */
 const cached = 32_768
+
+/** No name holds NUL. */
+const keyOf = (tenant: string, stream: string): string => tenant === "" ? stream : `${tenant}\u0000${stream}`
 
 export const make = (client: SqliteClient.Service, sql: EventSql): Appender => {
   const array = (text: string) => client.prepare("writer", text, "array")
@@ -47,7 +48,9 @@ export const make = (client: SqliteClient.Service, sql: EventSql): Appender => {
   const undoTags = client.prepare("writer", sql.undoTags)
   const undoEvents = client.prepare("writer", sql.undoEvents)
 
-  const versions = Lru.make<string, number>(cached)
+  /** Versions by stream, and those before them: when the first are too many they take the place of the second. */
+  let versions = new Map<string, number>()
+  let older = new Map<string, number>()
   let position = -1
   let changes = -1
   let recordedAt = 0
@@ -56,7 +59,8 @@ export const make = (client: SqliteClient.Service, sql: EventSql): Appender => {
   const load = (): void => {
     const [atPosition, atChanges] = state.get() as [number, number]
     if (atPosition === position && atChanges === changes) return
-    versions.clear()
+    versions = new Map()
+    older = new Map()
     position = atPosition
     changes = atChanges
     const [at, retired] = recordedAtOf.get() as [number, number]
@@ -65,17 +69,22 @@ export const make = (client: SqliteClient.Service, sql: EventSql): Appender => {
   }
 
   const versionOf = (tenant: string, stream: string): number => {
-    const key = tenant === "" ? stream : `${tenant}\u0000${stream}`
-    const found = versions.get(key)
+    const key = keyOf(tenant, stream)
+    const found = versions.get(key) ?? older.get(key)
     if (found !== undefined) return found
     const [last, marked, , ended] = status.get(stream, tenant, stream, tenant) as [number, number, number, number]
     const version = ended === 1 ? tombstoned : Math.max(last, marked)
-    versions.set(key, version)
+    remember(key, version)
     return version
   }
 
-  const remember = (tenant: string, stream: string, version: number): void =>
-    versions.set(tenant === "" ? stream : `${tenant}\u0000${stream}`, version)
+  const remember = (key: string, version: number): void => {
+    if (versions.size === cached) {
+      older = versions
+      versions = new Map()
+    }
+    versions.set(key, version)
+  }
 
   /** The first match after a position. */
   const firstMatch = (tenant: string, query: Query.Query, after: number): number | undefined =>
@@ -178,12 +187,9 @@ export const make = (client: SqliteClient.Service, sql: EventSql): Appender => {
       let index = -1
       for (const { events: { length }, stream } of request.groups) {
         index += length
-        if (length > 0) remember(request.tenant, stream, events[index]!.version)
+        if (length > 0) remember(keyOf(request.tenant, stream), events[index]!.version)
       }
       return { repeated: false, recordedAt: at, events }
     }
   }
 }
-
-/** The statement of a connection, for reads by others. */
-export type Statement = Database.Statement<Array<unknown>, any>

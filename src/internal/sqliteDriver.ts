@@ -1,6 +1,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Scope from "effect/Scope"
 import * as Position from "../event/Position.ts"
 import { StreamNotFound, StreamTombstoned, VersionConflict } from "../store/AppendError.ts"
@@ -117,11 +118,11 @@ export const make = (
       capabilities: ["transactions", "durable", "shared"],
       limits: { events: 100_000, streams: 10_000, payload: 67_108_864 },
       append: (request, hook) =>
-        Effect.withFiberRuntime((fiber) =>
+        Effect.withFiberRuntime((fiber, { runtimeFlags }) =>
           client.inTransaction(fiber.currentContext as never)
             ? join(request, hook)
             : hook === undefined
-            ? group.append(request)
+            ? group.append(request, RuntimeFlags.interruptible(runtimeFlags) ? fiber : undefined)
             : group.appendWith(request, (result) => hook(rowsOf(request, result)))
         ),
       readStream: (page) =>

@@ -1,5 +1,8 @@
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type * as Driver from "../store/Driver.ts"
@@ -14,7 +17,9 @@ interface Entry {
   state: "waiting" | "writing" | "ended"
   answer: Answer | StoreError | undefined
   /** Called when the transaction has ended. */
-  settle: (answer: Answer | StoreError) => void
+  readonly settle: (answer: Answer | StoreError) => void
+  /** The fiber that asks, where it may be interrupted while it waits. */
+  readonly fiber: Fiber.RuntimeFiber<any, any> | undefined
   /** Where a hook runs: called when its rows are written; the transaction goes on when `end` is called. */
   readonly grant: ((turn: Turn) => void) | undefined
   /** One who was interrupted and waits for the end. */
@@ -30,7 +35,11 @@ interface Turn {
 
 /** Appends that share transactions: those that wait when the writer is free are committed together. */
 export interface GroupCommit {
-  readonly append: (request: Driver.AppendRequest) => Effect.Effect<Driver.AppendResult, Driver.Refusal>
+  /** Given the fiber that asks, unless it is in an uninterruptible region. */
+  readonly append: (
+    request: Driver.AppendRequest,
+    fiber: Fiber.RuntimeFiber<any, any> | undefined
+  ) => Effect.Effect<Driver.AppendResult, Driver.Refusal>
   readonly appendWith: (
     request: Driver.AppendRequest,
     hook: (result: Driver.AppendResult) => Effect.Effect<void, unknown>
@@ -116,8 +125,8 @@ export const make = (
         try {
           for (; next < group.length; next++) {
             const entry = group[next]!
+            entry.state = hasLeft(entry) ? "ended" : "writing"
             if (entry.state === "ended") continue
-            entry.state = "writing"
             if (entry.grant === undefined) entry.answer = appender.append(entry.request)
             else if (inTurn(entry, entry.grant)) return
           }
@@ -201,7 +210,7 @@ export const make = (
       })
     )
 
-    /** One whose turn has not come is passed over; one that is being written is waited for. */
+    /** For an append with a hook: one whose turn has not come is passed over; one that is being written is waited for. */
     const leave = (entry: Entry): Effect.Effect<void> =>
       Effect.async((resume) => {
         if (entry.state === "waiting") entry.state = "ended"
@@ -216,19 +225,20 @@ export const make = (
     )
 
     return {
-      append: (request) =>
+      // What takes notice of an interruption would cost more than the append: who has been interrupted is seen when its
+      // turn comes.
+      append: (request, fiber) =>
         Effect.async((resume) => {
           if (closed) return resume(refusedWhenClosed)
-          const entry: Entry = {
+          enqueue({
             request,
             state: "waiting",
             answer: undefined,
             settle: (answer) => resume(toEffect(answer)),
+            fiber,
             grant: undefined,
             onEnd: undefined
-          }
-          enqueue(entry)
-          return leave(entry)
+          })
         }),
       // The hook runs on the appender's own fiber, so that it sees that fiber's clock, span and correlation.
       appendWith: (request, hook) =>
@@ -250,6 +260,7 @@ export const make = (
                 answer = given
                 notify?.()
               },
+              fiber: undefined,
               grant: (given) => {
                 turn = given
                 notify?.()
@@ -284,6 +295,9 @@ export const make = (
         )
     }
   })
+
+const hasLeft = ({ fiber, state }: Entry): boolean =>
+  state === "ended" || (fiber !== undefined && !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause)))
 
 const toEffect = (answer: Answer | StoreError): Effect.Effect<Driver.AppendResult, Driver.Refusal> =>
   "_tag" in answer ? Effect.fail(answer) : Effect.succeed(answer)
