@@ -6,7 +6,7 @@ import * as Event from "effect-skald/event/Event"
 import * as EventCodec from "effect-skald/event/EventCodec"
 import type { Fault, InvalidInput } from "effect-skald/event/InvalidInput"
 import * as Position from "effect-skald/event/Position"
-import type { StreamId } from "effect-skald/event/StreamId"
+import { problem as nameProblem, type StreamId } from "effect-skald/event/StreamId"
 import * as Arbitraries from "effect-skald/testing/Arbitraries"
 
 // ---- what a store may hold
@@ -436,7 +436,7 @@ describe("an event from elsewhere", () => {
       type: fc.constantFrom({}, { datacontenttype: "text/plain" }, { dataschema: "https://example.com/s" })
     }).map(({ event, extensions, type }) => ({ time: "2001-01-01T00:00:00Z", ...extensions, ...type, ...event }))
       // "/-" is a source, and no name of a stream: such an event is refused unless the reader chooses its stream
-      .filter((event) => StreamId.problem(event.subject ?? event.source) === undefined)
+      .filter((event) => nameProblem(event.subject ?? event.source) === undefined)
     fc.assert(
       fc.property(foreign, (event) => {
         const read = decode(carried({ ...event, recordedtime: "2001-01-01T00:00:00Z" }))
