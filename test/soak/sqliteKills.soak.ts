@@ -5,7 +5,7 @@ import * as Soak from "../support/soak.ts"
 import * as SqliteKills from "../support/sqliteKills.ts"
 
 it.scopedLive("a process that appends is killed at random moments", () =>
-  Effect.map(SqliteKills.run(Soak.times(500)), ({ acknowledged, events, kills }) =>
+  Effect.map(SqliteKills.run(Soak.times(200)), ({ acknowledged, events, kills }) =>
     Soak.report(
       "sqliteKills",
       `${kills} kills with SIGKILL; ${
