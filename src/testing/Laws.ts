@@ -6,8 +6,10 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Decider from "../cqrs/Decider.ts"
+import type * as Projection from "../cqrs/Projection.ts"
 import * as DeciderLaws from "./DeciderLaws.ts"
 import * as Law from "./Law.ts"
+import * as ProjectionLaws from "./ProjectionLaws.ts"
 
 /**
  * A law that runs itself: `check` throws {@link Law.LawBroken}, with the smallest counterexample, where it does not hold.
@@ -89,6 +91,49 @@ export const decider = <S, C, E extends Decider.Tagged, Err>(
   decider: Decider.Decider<string, S, C, E, Err>,
   options?: DeciderOptions<NoInfer<S>, NoInfer<C>, NoInfer<E>>
 ): ReadonlyArray<Check> => from(DeciderLaws.laws(decider, options), options)
+
+/**
+ * Options of {@link projection}: what its laws are tried on, how often, and with which seed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ProjectionOptions<S, E> extends ProjectionLaws.Options<S, E>, Law.Parameters {}
+
+/**
+ * The laws of a projection into a value, those that {@link ProjectionLaws.laws} lists.
+ *
+ * Logs come from the Schemas of its events. Give `logs` where ids or times must agree for anything to come of them: the
+ * first law fails when nothing does.
+ *
+ * @example
+ * ```ts
+ * import * as Projection from "effect-skald/cqrs/Projection"
+ * import * as Event from "effect-skald/event/Event"
+ * import * as Law from "effect-skald/testing/Law"
+ * import * as Laws from "effect-skald/testing/Laws"
+ * import { Schema } from "effect"
+ *
+ * const Placed = Event.make("Placed", { total: Schema.Int })
+ * const Revenue = Projection.make("revenue", {
+ *   events: [Placed],
+ *   state: Schema.Int,
+ *   initial: 0,
+ *   apply: (sum, event) => sum + event.total
+ * })
+ *
+ * // one test for each law:        for (const law of Laws.projection(Revenue)) it(law.name, law.check)
+ * // all laws in one Effect test:  it.effect("laws", () => Law.check(Laws.projection(Revenue)))
+ * const program = Law.check(Laws.projection(Revenue), { numRuns: 20 })
+ * ```
+ *
+ * @since 0.1.0
+ * @category laws
+ */
+export const projection = <S, E>(
+  projection: Projection.Projection<string, S, E>,
+  options?: ProjectionOptions<NoInfer<S>, NoInfer<E>>
+): ReadonlyArray<Check> => from(ProjectionLaws.laws(projection, options), options)
 
 /**
  * Runs laws where no test runner lists them: throws the first that is broken, or all of them in an `AggregateError`.
