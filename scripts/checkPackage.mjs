@@ -150,13 +150,28 @@ const load = (what, modules) =>
 const modules = names.filter((name) => /^dist\/.*\.js$/.test(name) && !/^dist\/(internal|testing)\//.test(name))
 const isNative = (name) => /\/Sqlite[A-Za-z0-9]*\.js$/.test(name)
 
-// Nobody who does not use SQLite needs the addon, which is not installed yet.
-load("load every module but SQLite's, without the addon", modules.filter((name) => !isNative(name)).map(specifierOf))
+const isPostgres = (name) => /\/Postgres[A-Za-z0-9]*\.js$/.test(name)
+
+// Nobody who does not use SQLite or PostgreSQL needs the addon or the client, which are not installed yet.
+load(
+  "load every module but the databases', without their clients",
+  modules.filter((name) => !isNative(name) && !isPostgres(name)).map(specifierOf)
+)
 if (modules.some(isNative)) {
   // The consumer gets the build of better-sqlite3 that this checkout has, rather than compile another one.
   for (const name of ["better-sqlite3", "bindings", "file-uri-to-path"]) {
     fs.cpSync(path.join(root, "node_modules", name), path.join(project, "node_modules", name), { recursive: true })
   }
   load("load SQLite's modules", modules.filter(isNative).map(specifierOf))
+}
+if (modules.some(isPostgres)) {
+  const clients = ["@effect/sql-pg", "pg"].map((name) => `${name}@${version(name)}`)
+  run(
+    "install PostgreSQL's client",
+    "npm",
+    ["install", "--no-audit", "--no-fund", "--omit=optional", ...clients],
+    project
+  )
+  load("load PostgreSQL's modules", modules.filter(isPostgres).map(specifierOf))
 }
 console.log(`package checked: ${names.length} files, ${modules.length} public modules`)

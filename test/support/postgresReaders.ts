@@ -113,7 +113,7 @@ export const run = (options: Options): Effect.Effect<Report, unknown, Scope.Scop
           Effect.sleep(millis))
         if (what <= 6) return yield* store.withTransaction(Effect.zipLeft(store.append(groups), hold))
         if (what <= 10) {
-          yield* store.withTransaction(
+          return yield* store.withTransaction(
             Effect.zipRight(Effect.zipRight(store.append(groups), hold), Effect.fail("undone"))
           )
         }

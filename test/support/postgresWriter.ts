@@ -9,10 +9,10 @@ const [url = "", prefix = "", stream = ""] = process.argv.slice(2)
 NodeRuntime.runMain(
   Effect.gen(function*() {
     const store = yield* EventStore.capable("transactions")
-    yield* store.withTransaction(Effect.gen(function*() {
+    return yield* store.withTransaction(Effect.gen(function*() {
       yield* store.append([{ stream, events: [{ type: "Never", payload: {} }, { type: "Never", payload: {} }] }])
       process.stdout.write("drawn\n")
-      yield* Effect.never
+      return yield* Effect.never
     }))
   }).pipe(Effect.provide(Postgres.layerServer({ url: Redacted.make(url), prefix })))
 )
