@@ -1,5 +1,5 @@
 /**
- * Payloads as MessagePack, by `msgpackr`, an optional peer.
+ * Payloads as MessagePack, by `msgpackr`.
  *
  * @since 0.1.0
  */
