@@ -157,8 +157,7 @@ export const make = (
               if (Exit.isSuccess(exit)) client.commit(savepoint)
               else client.rollback(savepoint)
               if (!transaction.isActive()) throw new Error("a hook ended the transaction that it ran in")
-              // The hook may have appended, too.
-              appender.forget()
+              // What the hook appended is there, too, or what was appended with it is not.
               appender.load()
             } catch (error) {
               return undo(error)
