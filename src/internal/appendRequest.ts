@@ -55,9 +55,9 @@ export const make = (
     begins: undefined,
     largest: 0
   }
-  const encoded = new Array<Driver.Group>(groups.length)
+  const encoded: Array<Driver.Group> = []
   for (let index = 0; index < groups.length; index++) {
-    encoded[index] = makeGroup(groups[index]!, () => `groups[${index}]`, call)
+    encoded.push(makeGroup(groups[index]!, () => `groups[${index}]`, call))
   }
   if (options?.failIf !== undefined) Query.check(options.failIf, "failIf", faults)
   else if (options?.after !== undefined) faults.add("after", "must come with failIf")
@@ -144,10 +144,10 @@ const makeGroup = (group: Group, path: Path, call: Call): Driver.Group => {
   if (expectation !== undefined) faults.add(`${path()}.expected`, expectation)
   const given = Array.isArray(group?.events) ? group.events : noEvents
   if (given === noEvents) faults.add(`${path()}.events`, `must be a list, got ${Faults.show(group?.events)}`)
-  const events = new Array<Driver.NewRow>(given.length)
+  const events: Array<Driver.NewRow> = []
   for (let index = 0; index < given.length; index++) {
     // where one is faulty, none is used
-    events[index] = makeRow(given[index]!, () => `${path()}.events[${index}]`, call)!
+    events.push(makeRow(given[index]!, () => `${path()}.events[${index}]`, call)!)
   }
   const dash = stream === undefined ? group.stream.indexOf("-") : -1
   return {
