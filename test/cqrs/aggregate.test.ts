@@ -576,18 +576,24 @@ describe("Aggregate over SQLite", () => {
     Effect.gen(function*() {
       const kept = keptBy("both")
       const store = yield* EventStore.capable("transactions")
-      yield* kept.execute("a", deposit(1))
-      const inside = kept.execute("a", deposit(100)).pipe(
-        Effect.zipRight(kept.execute("a", deposit(100))),
-        Effect.tap((executed) => Effect.sync(() => assert.strictEqual(executed.state.balance, 201))),
-        Effect.zipRight(Effect.fail("rolled back"))
-      )
-      assert.strictEqual(yield* failure(store.withTransaction(inside)), "rolled back")
+      const rolledBack = (id: string) =>
+        Effect.gen(function*() {
+          yield* kept.execute(id, deposit(1))
+          const inside = kept.execute(id, deposit(100)).pipe(
+            Effect.zipRight(kept.execute(id, deposit(100))),
+            Effect.tap((executed) => Effect.sync(() => assert.strictEqual(executed.state.balance, 201))),
+            Effect.zipRight(Effect.fail("rolled back"))
+          )
+          assert.strictEqual(yield* failure(store.withTransaction(inside)), "rolled back")
+        })
+      yield* rolledBack("a")
       equal(yield* failure(kept.execute("a", withdraw(2))), new Overdrawn({ balance: 1 }))
-      // others write the versions that were rolled back
-      yield* wallets.execute("a", deposit(1))
-      yield* wallets.execute("a", deposit(1))
-      equal(yield* kept.state("a"), { state: { balance: 3, moves: 3 }, version: 3 })
+      // others write the versions that were rolled back, before this one looks again
+      yield* rolledBack("b")
+      yield* wallets.execute("b", deposit(1))
+      yield* wallets.execute("b", deposit(1))
+      equal(yield* kept.state("b"), { state: { balance: 3, moves: 3 }, version: 3 })
+      equal(yield* failure(kept.execute("b", withdraw(4))), new Overdrawn({ balance: 3 }))
     }).pipe(Effect.provide(Layer.unwrapScoped(Effect.map(tempFile(), (filename) => Sqlite.layer({ filename }))))))
 })
 
