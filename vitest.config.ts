@@ -15,7 +15,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["test/soak/**", "test/types/**", "**/node_modules/**"],
     globalSetup: ["test/setup/servers.ts"],
-    setupFiles: ["test/setup/equality.ts"],
+    setupFiles: ["test/setup/equality.ts", "test/setup/seed.ts"],
     // One process a core: tests open SQLite files and start children, and a native addon is safest in a process of its own.
     pool: "forks",
     poolOptions: { forks: { minForks: 1, maxForks: 2 } },

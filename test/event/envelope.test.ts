@@ -61,7 +61,11 @@ describe("a recorded event", () => {
 
 describe("metadata", () => {
   it("comes back from its Schema, in every combination", () => {
-    fc.assert(fc.property(Arbitrary.make(Envelope.Metadata), (metadata) => {
+    // Schema's records drop a key `__proto__`; the store refuses it
+    const storable = Arbitrary.make(Envelope.Metadata).filter(({ headers = {} }) =>
+      !Object.hasOwn(headers, "__proto__")
+    )
+    fc.assert(fc.property(storable, (metadata) => {
       const { headers, ...rest } = metadata
       const kept = headers === undefined ? rest : { ...rest, headers: { ...headers } }
       assert.deepStrictEqual(Schema.decodeUnknownSync(Envelope.Metadata)(JSON.parse(JSON.stringify(metadata))), kept)
