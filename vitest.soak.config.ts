@@ -6,7 +6,7 @@ export default defineConfig({
   resolve: { alias },
   test: {
     include: ["test/soak/**/*.soak.ts"],
-    setupFiles: ["test/setup/equality.ts"],
+    setupFiles: ["test/setup/equality.ts", "test/setup/seed.ts"],
     pool: "forks",
     poolOptions: { forks: { minForks: 1, maxForks: 1 } },
     fileParallelism: false,

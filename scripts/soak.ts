@@ -58,7 +58,13 @@ const run = spawnSync(
   {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
-    env: { ...process.env, SKALD_SOAK: String(scale), SKALD_SOAK_REPORT: path.join(folder, "reports") }
+    env: {
+      // whole, it draws new cases each time
+      ...(scale === 1 ? { SKALD_SEED: "random" } : {}),
+      ...process.env,
+      SKALD_SOAK: String(scale),
+      SKALD_SOAK_REPORT: path.join(folder, "reports")
+    }
   }
 )
 
