@@ -8,8 +8,9 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 
 const root = path.join(import.meta.dirname, "..")
-const outdir = path.join(root, "node_modules/.cache/bench")
-fs.rmSync(outdir, { recursive: true, force: true })
+// inside the project, so that packages are found; one for each run, so that two do not disturb each other
+const outdir = path.join(root, `node_modules/.cache/bench-${process.pid}`)
+process.on("exit", () => fs.rmSync(outdir, { recursive: true, force: true }))
 await build({
   entryPoints: fs.readdirSync(path.join(root, "bench")).filter((name) => name.endsWith(".ts"))
     .map((name) => path.join(root, "bench", name)),

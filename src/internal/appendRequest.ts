@@ -27,6 +27,8 @@ export interface Surroundings {
   readonly limits: Driver.Limits
   /** Whether the driver stores the content of every event, so that it is made at once. */
   readonly keepsContent: boolean
+  /** Whether the library writes marks of its own, whose types begin with `$`. */
+  readonly marks?: true
 }
 
 /** Checks an append and makes it ready for the driver, or says all that is wrong with it. */
@@ -158,6 +160,9 @@ const makeGroup = (group: Group, path: Path, call: Call): Driver.Group => {
   }
 }
 
+const problemOfType = Faults.nameProblems()
+const problemOfSource = Faults.nameProblems()
+
 const makeRow = (event: NewEvent, path: Path, call: Call): Driver.NewRow | undefined => {
   const { around, faults } = call
   if (typeof event !== "object" || event === null) {
@@ -166,20 +171,26 @@ const makeRow = (event: NewEvent, path: Path, call: Call): Driver.NewRow | undef
   }
   const before = faults.all.length
   const id = event.id ?? around.nextId(around.now)
-  const idProblem = EventId.problem(id)
+  const idProblem = event.id === undefined && around.nextId === EventId.uuid7 ? undefined : EventId.problem(id)
   if (idProblem !== undefined) faults.add(`${path()}.id`, idProblem)
   else if (stoodBefore(call.ids, id)) {
     faults.add(`${path()}.id`, `must stand once in an append, "${id}" stands twice`)
   }
-  const typeProblem = Faults.nameProblem(event.type)
+  const typeProblem = problemOfType(event.type)
   if (typeProblem !== undefined) faults.add(`${path()}.type`, typeProblem)
+  else if (event.type.startsWith("$") && around.marks !== true) {
+    faults.add(
+      `${path()}.type`,
+      `must not begin with "$", which marks the library's own, got ${Faults.show(event.type)}`
+    )
+  }
   const schemaVersion = event.schemaVersion ?? 1
   const schemaProblem = Faults.countProblem(schemaVersion, 1)
   if (schemaProblem !== undefined) faults.add(`${path()}.schemaVersion`, schemaProblem)
   if (event.payload === undefined) faults.add(`${path()}.payload`, "must be a JSON value, got undefined")
   else if (!Json.isValue(event.payload)) Json.check(event.payload, `${path()}.payload`, faults)
   const source = event.source ?? around.correlation.source ?? "/"
-  const sourceProblem = Faults.nameProblem(source)
+  const sourceProblem = problemOfSource(source)
   if (sourceProblem !== undefined) faults.add(`${path()}.source`, sourceProblem)
   const tags = event.tags === undefined ? noTags : makeTags(event.tags, path(), faults)
   const given = event.occurredAt === undefined

@@ -13,16 +13,20 @@ import type { Raw } from "../event/Envelope.ts"
 import * as EventId from "../event/EventId.ts"
 import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import { PayloadFormat } from "../event/PayloadFormat.ts"
-import { expectedProblem, type Position, type StreamVersion } from "../event/Position.ts"
+import { expectedProblem, type ExpectedVersion, type Position, type StreamVersion } from "../event/Position.ts"
 import * as StreamId from "../event/StreamId.ts"
 import type { AppendError } from "../store/AppendError.ts"
 import type * as Driver from "../store/Driver.ts"
 import type { Appended, AppendedEvent, Operations, ReadError, Service, StreamState } from "../store/EventStore.ts"
 import { PayloadTransform } from "../store/PayloadTransform.ts"
+import { SnapshotStore } from "../store/SnapshotStore.ts"
+import type { StoreError } from "../store/StoreError.ts"
+import { Tombstoned } from "../store/Tombstone.ts"
 import * as AppendRequest from "./appendRequest.ts"
 import * as Faults from "./faults.ts"
 import * as ReadRequest from "./readRequest.ts"
 import * as Rows from "./rows.ts"
+import { tenantKey } from "./tenantKey.ts"
 
 export const makeEncoded = <C extends Driver.Capability = never>(
   driver: Driver.Driver<C>,
@@ -55,24 +59,68 @@ export const makeEncoded = <C extends Driver.Capability = never>(
       return tooLarge === undefined ? send(request) : Effect.fail(tooLarge)
     }
 
+    const around = (fiber: Fiber.RuntimeFiber<any, any>): AppendRequest.Surroundings => ({
+      correlation: fiber.getFiberRef(Correlation.currentCorrelation),
+      traceparent: traceparentOf(fiber),
+      // a Clock may tell fractions: TestClock does after a delay with jitter
+      now: Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()),
+      nextId,
+      format: formats.write,
+      formatName,
+      limits,
+      keepsContent
+    })
+
     const append: Operations["append"] = (groups, options) =>
       Effect.withFiberRuntime((fiber) => {
-        const request = AppendRequest.make(groups, options, {
-          correlation: fiber.getFiberRef(Correlation.currentCorrelation),
-          traceparent: traceparentOf(fiber),
-          // a Clock may tell fractions: TestClock does after a delay with jitter
-          now: Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()),
-          nextId,
-          format: formats.write,
-          formatName,
-          limits,
-          keepsContent
-        })
+        const request = AppendRequest.make(groups, options, around(fiber))
         if ("_tag" in request) return Effect.fail(request)
         return transform === undefined
           ? send(request)
           : Effect.flatMap(Rows.transformed(transform, request), sendTransformed)
       })
+
+    /** The end of a stream, its mark made as an event is. */
+    const tombstoning = (
+      fiber: Fiber.RuntimeFiber<any, any>,
+      stream: string,
+      expected: ExpectedVersion
+    ): Effect.Effect<Driver.Tombstoning, InvalidInput | StoreError> => {
+      const events = [{ type: Tombstoned.fields._tag.literals[0], payload: Tombstoned.make({}) }]
+      const made = AppendRequest.make([{ stream, events }], undefined, { ...around(fiber), marks: true })
+      if ("_tag" in made) {
+        return made._tag === "InvalidEvent" ? Effect.fail(new InvalidInput({ faults: made.faults })) : Effect.die(made)
+      }
+      const ready = transform === undefined ? Effect.succeed(made) : Rows.transformed(transform, made)
+      return Effect.map(ready, ({ groups: [group], now, tenant }) => ({
+        tenant,
+        stream,
+        category: group!.category,
+        expected: expected === 0 ? "noStream" : expected,
+        mark: group!.events[0]!,
+        now
+      }))
+    }
+
+    const tombstone: Operations["tombstone"] = (stream, options) =>
+      Effect.withFiberRuntime((fiber) =>
+        Effect.flatMap(StreamId.parse(stream), (): ReturnType<Operations["tombstone"]> => {
+          const expected = options?.expected ?? "any"
+          const problem = expectedProblem(expected)
+          if (problem !== undefined) return refuse("expected", problem)
+          const end = Effect.flatMap(tombstoning(fiber, stream, expected), driver.tombstone)
+          const snapshots = Context.getOption(fiber.currentContext, SnapshotStore)
+          if (Option.isNone(snapshots)) return end
+          const forget = snapshots.value.remove(tenantKey(tenantOf(fiber), stream))
+          const both = Effect.zipRight(end, forget)
+          // asked for again, it drops what a crash may have left
+          return Effect.catchTag(
+            driver.withTransaction === undefined ? both : driver.withTransaction(both),
+            "StreamTombstoned",
+            (ended) => Effect.zipRight(forget, Effect.fail(ended))
+          )
+        })
+      )
 
     const read: Operations["read"] = (stream, options) =>
       checkedStream((tenant) => ReadRequest.stream(stream, options, tenant), (request) => {
@@ -182,13 +230,8 @@ export const makeEncoded = <C extends Driver.Capability = never>(
               ? Effect.void
               : refuse("before", `must be at most ${answer.version + 1}, the last version plus one, got ${before}`))
         }),
-      tombstone: (stream, options) =>
-        forStream(stream, (tenant): ReturnType<Operations["tombstone"]> => {
-          const expected = options?.expected ?? "any"
-          const problem = expectedProblem(expected)
-          if (problem !== undefined) return refuse("expected", problem)
-          return driver.tombstone({ tenant, stream, expected: expected === 0 ? "noStream" : expected })
-        }),
+      tombstone,
+      transfer: driver.transfer,
       onAppend: (hook) =>
         Effect.acquireRelease(
           Effect.sync(() => {
@@ -261,10 +304,16 @@ const answerOf = (request: Driver.AppendRequest, result: Driver.AppendResult) =>
   return {
     repeated: result.repeated,
     position: events[events.length - 1]!.position,
-    recordedAt: DateTime.unsafeMake(result.recordedAt),
+    recordedAt: instantOf(result.recordedAt),
     events
   }
 }
+
+/** Answers of one millisecond share their instant: to make one takes longer than to write an event to memory. */
+const instantOf = (() => {
+  let last = DateTime.unsafeMake(0)
+  return (millis: number): DateTime.Utc => last.epochMillis === millis ? last : last = DateTime.unsafeMake(millis)
+})()
 
 const stateOf = (status: Driver.StreamStatus): StreamState =>
   status.state === "missing"

@@ -63,6 +63,17 @@ export const nameProblem = (value: unknown, max = maxName): string | undefined =
   return undefined
 }
 
+/** As `nameProblem`, for a place where one name comes again and again: the last that was good is not looked at twice. */
+export const nameProblems = (): (value: unknown) => string | undefined => {
+  let good: unknown
+  return (value) => {
+    if (value === good && value !== undefined) return undefined
+    const problem = nameProblem(value)
+    if (problem === undefined) good = value
+    return problem
+  }
+}
+
 const isWellFormed: (value: string) => boolean = (() => {
   const native = (String.prototype as { isWellFormed?: (this: string) => boolean }).isWellFormed
   // oxlint-disable-next-line no-misleading-character-class -- lone surrogates are what it looks for
