@@ -23,7 +23,7 @@ const drivers = `^src/[a-z]+/${clients}[A-Za-z0-9]*\\.ts$`
 /** The details of drivers: src/internal files named by the client. */
 const details = "(sqlite|sql|postgres|pg|mySql|mysql|mariaDb|redis|kafka|amqp|nats)[A-Za-z0-9]*\\.ts$"
 const driverDetails = [`^src/internal/${details}`, `^src/internal/[a-z]+/${details}`]
-const composed = "^src/(Memory|Sqlite)\\.ts$"
+const composed = "^src/(Memory|Sqlite|Postgres|Redis)\\.ts$"
 const apart = [drivers, ...driverDetails, composed, "^src/testing/", "^src/index\\.ts$"]
 
 module.exports = {

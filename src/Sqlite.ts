@@ -11,10 +11,10 @@ import * as Layer from "effect/Layer"
 import type { InvalidInput } from "./event/InvalidInput.ts"
 import type * as Memory from "./Memory.ts"
 import * as SqliteStore from "./store/Sqlite.ts"
-import * as SqliteCheckpoints from "./store/SqliteCheckpoints.ts"
+import * as SqlCheckpoints from "./store/SqlCheckpoints.ts"
 import type * as SqliteClient from "./store/SqliteClient.ts"
-import * as SqliteLeases from "./store/SqliteLeases.ts"
-import * as SqliteSnapshots from "./store/SqliteSnapshots.ts"
+import * as SqlLeases from "./store/SqlLeases.ts"
+import * as SqlSnapshots from "./store/SqlSnapshots.ts"
 import type { StoreError } from "./store/StoreError.ts"
 
 /**
@@ -57,9 +57,9 @@ export const layer = (
   options: Options
 ): Layer.Layer<Provided, StoreError | InvalidInput | SqliteClient.SqliteOpenError> =>
   Layer.mergeAll(
-    SqliteSnapshots.layer(options),
-    SqliteCheckpoints.layer(options),
-    SqliteLeases.layer(options)
+    SqlSnapshots.layer(options),
+    SqlCheckpoints.layer(options),
+    SqlLeases.layer(options)
   ).pipe(Layer.provideMerge(SqliteStore.layerFile(options)))
 
 /**

@@ -1,5 +1,5 @@
 import * as Functions from "./postgresFunctions.ts"
-import type { Migration } from "./postgresMigrations.ts"
+import type { Migration } from "./sqlMigrations.ts"
 
 /**
  * One row an event, and one a tag of it.

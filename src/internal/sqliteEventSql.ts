@@ -1,4 +1,4 @@
-import type { Migration } from "./sqliteMigrations.ts"
+import type { Migration } from "./sqlMigrations.ts"
 
 /** The tables of the event store, and the statements whose text never changes. */
 export interface EventSql {
@@ -28,7 +28,16 @@ export interface EventSql {
   readonly firstOfStream: string
   readonly streamForwards: string
   readonly streamBackwards: string
+  readonly removed: string
+  readonly wholeRows: string
+  readonly remembered: string
+  readonly shortened: string
+  readonly remember: string
+  readonly moved: string
 }
+
+/** The mark of a tombstone: the last event of its stream, which reads of the stream do not show. */
+export const mark: "$Tombstoned" = "$Tombstoned"
 
 /** What a row is read as, in the order that `sqliteEventReads.toRow` expects. */
 export const columns = [
@@ -196,8 +205,22 @@ export const make = (prefix: string): EventSql => {
     firstOfStream:
       `SELECT version, position FROM ${events} WHERE ${ofStream} AND version >= ? ORDER BY version LIMIT 1`,
     streamForwards: `SELECT ${row} FROM ${events}
-      WHERE ${ofStream} AND version >= ? AND version <= ? ORDER BY version LIMIT ?`,
+      WHERE ${ofStream} AND version >= ? AND version <= ? AND type <> '${mark}' ORDER BY version LIMIT ?`,
     streamBackwards: `SELECT ${row} FROM ${events}
-      WHERE ${ofStream} AND version >= ? AND version <= ? ORDER BY version DESC LIMIT ?`
+      WHERE ${ofStream} AND version >= ? AND version <= ? AND type <> '${mark}' ORDER BY version DESC LIMIT ?`,
+    removed: `SELECT ifnull(sum(first_version - 1 + tombstoned), 0) FROM ${marks}`,
+    wholeRows:
+      `SELECT ${row}, tenant, content FROM ${events} WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,
+    remembered: `SELECT id, tenant, stream, version, position, recorded_at, content FROM ${retired}
+      WHERE (id, tenant) > (?, ?) ORDER BY id, tenant LIMIT ?`,
+    shortened: `SELECT mark.stream, mark.tenant, mark.first_version, mark.tombstoned, mark.version, ifnull((
+        SELECT event.version FROM ${events} AS event
+        WHERE event.stream = mark.stream AND event.tenant = mark.tenant AND event.position <= ?
+        ORDER BY event.version DESC LIMIT 1
+      ), 0) FROM ${marks} AS mark WHERE (mark.stream, mark.tenant) > (?, ?) ORDER BY mark.stream, mark.tenant LIMIT ?`,
+    remember: `INSERT INTO ${retired} (id, tenant, stream, version, position, recorded_at, content)
+      VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    moved: `UPDATE ${log} SET
+        position = max(position, ?), recorded_at = max(recorded_at, ?), changes = changes + 1`
   }
 }

@@ -1,26 +1,14 @@
-import * as SqlClient from "@effect/sql/SqlClient"
-import { Effect, type Either } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
 import type { InvalidInput } from "../event/InvalidInput.ts"
-import { StoreError } from "../store/StoreError.ts"
 import * as Faults from "./faults.ts"
 import { storeError } from "./sqliteErrors.ts"
-
-/** What the tables of every driver begin with, unless an option says otherwise. */
-export const defaultPrefix = "skald_"
-
-/** One step of one service's tables. Steps are never changed once released; a new step is added. */
-export interface Migration {
-  /** 1, 2, 3 … */
-  readonly id: number
-  readonly name: string
-  /** The statements of this step, given the full name of a table. */
-  readonly up: (table: (name: string) => string) => ReadonlyArray<string>
-}
+import * as Migrations from "./sqlMigrations.ts"
 
 /** A prefix stands in statements as it is, so that only what is plainly a name is taken. */
 export const checkPrefix = (prefix: string | undefined): Either.Either<string, InvalidInput> => {
   const faults = Faults.make()
-  const value: unknown = prefix ?? defaultPrefix
+  const value: unknown = prefix ?? Migrations.defaultPrefix
   if (typeof value !== "string" || !/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(value) || /^sqlite_/i.test(value)) {
     faults.add(
       "prefix",
@@ -30,46 +18,12 @@ export const checkPrefix = (prefix: string | undefined): Either.Either<string, I
   return Faults.orInvalid(faults, () => value as string)
 }
 
-/**
- * Brings the tables of one service up to date, in one transaction, and writes nothing where they are, so that a read-only
- * file opens. Several processes may do it at once. Tables made by a newer version of the library are refused.
- */
-export const migrate = Effect.fnUntraced(function*(
-  prefix: string,
-  service: string,
-  migrations: ReadonlyArray<Migration>
-) {
-  const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-  const journal = `${prefix}migrations`
-  const table = (name: string) => `${prefix}${name}`
-  const newest = migrations.reduce((most, migration) => Math.max(most, migration.id), 0)
-
-  const applied = Effect.gen(function*() {
-    const known = yield* sql`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ${journal}`
-    if (known.length === 0) return 0
-    const rows = yield* sql<{ id: number | null }>`SELECT max(id) AS id FROM ${sql(journal)} WHERE service = ${service}`
-    return rows[0]?.id ?? 0
-  })
-
-  const run = Effect.gen(function*() {
-    yield* sql`CREATE TABLE IF NOT EXISTS ${
-      sql(journal)
-    } (service TEXT NOT NULL, id INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (service, id)) STRICT, WITHOUT ROWID`
-    const done = yield* applied
-    for (const migration of migrations) {
-      if (migration.id <= done) continue
-      for (const statement of migration.up(table)) yield* sql.unsafe(statement)
-      yield* sql`INSERT INTO ${sql(journal)} ${sql.insert({ service, id: migration.id, name: migration.name })}`
-    }
-  })
-
-  const at = yield* applied
-  if (at > newest) {
-    return yield* new StoreError({
-      reason: "unknown",
-      operation: `migrate ${service}`,
-      cause: new Error(`the tables are at version ${at}, which is newer than this library knows (${newest})`)
-    })
-  }
-  if (at < newest) yield* sql.withTransaction(run)
-}, (effect, _, service) => Effect.mapError(effect, (error) => storeError(`migrate ${service}`, error)))
+/** Migrations; a read-only file whose tables are up to date opens. A transaction holds the one write lock from its beginning. */
+export const migrate: Migrations.Migrate = Migrations.make({
+  hasTable: (sql, table) =>
+    Effect.map(sql`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ${table}`, (rows) => rows.length > 0),
+  exclude: () => Effect.void,
+  journal:
+    "(service TEXT NOT NULL, id INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (service, id)) STRICT, WITHOUT ROWID",
+  storeError
+})

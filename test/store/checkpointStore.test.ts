@@ -3,15 +3,17 @@ import { SqlClient } from "@effect/sql"
 import { Position } from "effect-skald/event/Position"
 import { CheckpointStore, layerMemory } from "effect-skald/store/CheckpointStore"
 import { Lease } from "effect-skald/store/Lease"
-import * as SqliteCheckpoints from "effect-skald/store/SqliteCheckpoints"
+import * as SqlCheckpoints from "effect-skald/store/SqlCheckpoints"
 import * as SqliteClient from "effect-skald/store/SqliteClient"
-import * as SqliteLeases from "effect-skald/store/SqliteLeases"
+import * as SqlLeases from "effect-skald/store/SqlLeases"
 import * as CheckpointStoreConformance from "effect-skald/testing/CheckpointStoreConformance"
-import { Effect, Layer, Option, TestClock } from "effect"
+import { Context, Effect, Layer, Option, type Scope, TestClock } from "effect"
+import * as Postgres from "../support/postgres.ts"
+import * as Servers from "../support/servers.ts"
 import { tempFile } from "../support/tempDirectory.ts"
 
 const sqlite = (filename: string) =>
-  Layer.mergeAll(SqliteCheckpoints.layer(), SqliteLeases.layer()).pipe(
+  Layer.mergeAll(SqlCheckpoints.layer(), SqlLeases.layer()).pipe(
     Layer.provideMerge(SqliteClient.layer({ filename }))
   )
 
@@ -24,20 +26,34 @@ CheckpointStoreConformance.suite("SQLite in a file", { layer: inFile, numRuns: 3
 const at = Position.make
 
 /** A read model in a user's table. */
-const readModel = Effect.gen(function*() {
-  const sql = yield* SqlClient.SqlClient
-  yield* sql`CREATE TABLE IF NOT EXISTS revenue (cents INTEGER NOT NULL)`
-  return {
-    add: (cents: number) => sql`INSERT INTO revenue VALUES (${cents})`,
-    all: Effect.map(sql<{ cents: number }>`SELECT cents FROM revenue`, (rows) => rows.map((row) => row.cents))
-  }
-})
+const readModelIn = (name: string) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const table = sql(name)
+    yield* sql`CREATE TABLE IF NOT EXISTS ${table} (cents INTEGER NOT NULL)`
+    return {
+      add: (cents: number) => sql`INSERT INTO ${table} VALUES (${cents})`,
+      all: Effect.map(sql<{ cents: number }>`SELECT cents FROM ${table}`, (rows) => rows.map((row) => row.cents))
+    }
+  })
 
-describe("SqliteCheckpoints", () => {
+class ReadModel extends Context.Tag("test/ReadModel")<
+  ReadModel,
+  Effect.Effect.Success<ReturnType<typeof readModelIn>>
+>() {}
+
+interface Database {
+  /** The services, and a read model, in a new place. */
+  readonly layer: Layer.Layer<CheckpointStore | Lease | ReadModel | SqlClient.SqlClient, unknown>
+  /** Opens one place, again and again. */
+  readonly place: Effect.Effect<Layer.Layer<CheckpointStore, unknown>, never, Scope.Scope>
+}
+
+const onSql = ({ layer, place }: Database) => {
   it.effect("the read model and the checkpoint are one transaction", () =>
     Effect.gen(function*() {
       const store = yield* CheckpointStore
-      const { add, all } = yield* readModel
+      const { add, all } = yield* ReadModel
       yield* store.commit("p", { expected: undefined, next: at(1), effect: add(10) })
       yield* Effect.flip(
         store.commit("p", { expected: at(1), next: at(2), effect: Effect.zipRight(add(20), Effect.fail("no")) })
@@ -54,13 +70,13 @@ describe("SqliteCheckpoints", () => {
       assert.strictEqual(sqlError._tag, "SqlError", "an error of the effect stays what it was")
       assert.deepStrictEqual(yield* all, [10])
       assert.deepStrictEqual(yield* store.get("p"), Option.some(at(1)))
-    }).pipe(Effect.provide(inFile)))
+    }).pipe(Effect.provide(layer)))
 
   it.effect("joins the caller's transaction", () =>
     Effect.gen(function*() {
       const store = yield* CheckpointStore
       const sql = yield* SqlClient.SqlClient
-      const { add, all } = yield* readModel
+      const { add, all } = yield* ReadModel
       yield* Effect.ignore(sql.withTransaction(Effect.gen(function*() {
         yield* store.commit("p", { expected: undefined, next: at(1), effect: add(10) })
         assert.deepStrictEqual(yield* store.get("p"), Option.some(at(1)))
@@ -77,13 +93,13 @@ describe("SqliteCheckpoints", () => {
       }))
       assert.deepStrictEqual(yield* all, [1, 3])
       assert.deepStrictEqual(yield* store.get("p"), Option.some(at(2)))
-    }).pipe(Effect.provide(inFile)))
+    }).pipe(Effect.provide(layer)))
 
   it.scoped("one who lost his lease writes nothing, although he does not know", () =>
     Effect.gen(function*() {
       const store = yield* CheckpointStore
       const leases = yield* Lease
-      const { add, all } = yield* readModel
+      const { add, all } = yield* ReadModel
       const sleepy = Option.getOrThrow(yield* leases.tryAcquire("p", { renewEvery: "1 days" }))
       yield* store.commit("p", { expected: undefined, next: at(1), effect: add(1), fence: sleepy.check })
       yield* TestClock.adjust("6 seconds")
@@ -94,20 +110,41 @@ describe("SqliteCheckpoints", () => {
       assert.strictEqual(error._tag, "LeaseLost")
       yield* store.commit("p", { expected: at(1), next: at(2), effect: add(2), fence: next.check })
       assert.deepStrictEqual(yield* all, [1, 2])
-    }).pipe(Effect.provide(inFile)))
+    }).pipe(Effect.provide(layer)))
 
-  it.scoped("survives closing; two openings of one file cannot both move from one place", () =>
+  it.scoped("survives closing; two openings of one database cannot both move from one place", () =>
     Effect.gen(function*() {
-      const filename = yield* tempFile()
+      const opened = yield* place
       const commit = (expected: number | undefined, next: number) =>
         Effect.flatMap(CheckpointStore, (store) =>
           store.commit("p", {
             expected: expected === undefined ? undefined : at(expected),
             next: at(next),
             effect: Effect.void
-          })).pipe(Effect.either, Effect.provide(sqlite(filename)))
+          })).pipe(Effect.either, Effect.provide(Layer.fresh(opened)))
       yield* commit(undefined, 5)
       const moves = yield* Effect.all([commit(5, 6), commit(5, 7), commit(5, 8)], { concurrency: "unbounded" })
       assert.strictEqual(moves.filter((move) => move._tag === "Right").length, 1)
     }))
+}
+
+const withReadModel = (name: string) => Layer.effect(ReadModel, readModelIn(name))
+
+describe("SqlCheckpoints on SQLite", () => {
+  onSql({
+    layer: Layer.provideMerge(withReadModel("revenue"), inFile),
+    place: Effect.map(tempFile(), sqlite)
+  })
+})
+
+Servers.suite("postgres", "Checkpoints in PostgreSQL", (url) => {
+  const open = (prefix: string) =>
+    Layer.mergeAll(SqlCheckpoints.layer({ prefix }), SqlLeases.layer({ prefix, clock: "process" })).pipe(
+      Layer.provideMerge(Postgres.client(url))
+    )
+  const layer = Layer.unwrapScoped(
+    Effect.map(Postgres.prefix(url), (prefix) => Layer.provideMerge(withReadModel(`${prefix}revenue`), open(prefix)))
+  )
+  CheckpointStoreConformance.suite("PostgreSQL", { layer, numRuns: 15 })
+  onSql({ layer, place: Effect.map(Postgres.prefix(url), open) })
 })

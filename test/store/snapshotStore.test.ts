@@ -4,19 +4,58 @@ import { Position, StreamVersion } from "effect-skald/event/Position"
 import * as Snapshot from "effect-skald/store/Snapshot"
 import { layerMemory, SnapshotStore } from "effect-skald/store/SnapshotStore"
 import * as SqliteClient from "effect-skald/store/SqliteClient"
-import * as SqliteSnapshots from "effect-skald/store/SqliteSnapshots"
+import * as SqlSnapshots from "effect-skald/store/SqlSnapshots"
 import * as SnapshotStoreConformance from "effect-skald/testing/SnapshotStoreConformance"
 import { DateTime, Duration, Effect, Either, FastCheck as fc, Layer, Option, Schema } from "effect"
+import * as Postgres from "../support/postgres.ts"
+import * as Servers from "../support/servers.ts"
 import { tempFile } from "../support/tempDirectory.ts"
 
-const sqlite = (filename: string, options?: SqliteSnapshots.Options, client?: Partial<SqliteClient.Options>) =>
-  SqliteSnapshots.layer(options).pipe(Layer.provideMerge(SqliteClient.layer({ filename, ...client })))
+const sqlite = (filename: string, options?: SqlSnapshots.Options, client?: Partial<SqliteClient.Options>) =>
+  SqlSnapshots.layer(options).pipe(Layer.provideMerge(SqliteClient.layer({ filename, ...client })))
 
 SnapshotStoreConformance.suite("memory", { layer: layerMemory })
 SnapshotStoreConformance.suite("SQLite in memory", { layer: sqlite(":memory:") })
 SnapshotStoreConformance.suite("SQLite in a file", {
   layer: Layer.unwrapScoped(Effect.map(tempFile(), (filename) => sqlite(filename))),
   numRuns: 30
+})
+
+Servers.suite("postgres", "Snapshots in PostgreSQL", (url) => {
+  const layer = Layer.unwrapScoped(
+    Effect.map(
+      Postgres.prefix(url),
+      (prefix) => Layer.provideMerge(SqlSnapshots.layer({ prefix }), Postgres.client(url))
+    )
+  )
+  SnapshotStoreConformance.suite("PostgreSQL", { layer, numRuns: 20 })
+
+  it.effect("join the caller's transaction", () => Effect.provide(joinsTransaction, layer))
+
+  it.scoped("several who start at once make the tables once; a newer version's, and a bad prefix, are refused", () =>
+    Effect.gen(function*() {
+      const prefix = yield* Postgres.prefix(url)
+      const open = Layer.provideMerge(SqlSnapshots.layer({ prefix }), Layer.fresh(Postgres.client(url)))
+      yield* Effect.forEach(Array.from({ length: 8 }), () => Effect.scoped(Layer.build(open)), {
+        concurrency: "unbounded"
+      })
+      yield* Effect.provide(save, open)
+      const loaded = Option.getOrThrow(yield* Effect.provide(load, open))
+      assert.deepStrictEqual(loaded, stored)
+      yield* Effect.provide(
+        Effect.flatMap(
+          SqlClient.SqlClient,
+          (sql) =>
+            sql`INSERT INTO ${sql(`${prefix}migrations`)} ${sql.insert({ service: "snapshots", id: 99, name: "x" })}`
+        ),
+        Postgres.client(url)
+      )
+      assert.include((yield* Effect.flip(Effect.provide(load, open))).message, "newer")
+      for (const prefix of ["", "1a", "Upper_", "a\"; DROP TABLE x; --", "pg_x", "a".repeat(41)]) {
+        const bad = Layer.provideMerge(SqlSnapshots.layer({ prefix }), Postgres.client(url))
+        assert.strictEqual((yield* Effect.flip(Effect.provide(load, bad)))._tag, "InvalidInput", prefix)
+      }
+    }))
 })
 
 const stored = {
@@ -31,7 +70,18 @@ const stored = {
 const load = Effect.flatMap(SnapshotStore, (store) => store.load(stored.key, stored.fingerprint))
 const save = Effect.flatMap(SnapshotStore, (store) => store.save(stored))
 
-describe("SqliteSnapshots", () => {
+const joinsTransaction = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  yield* Effect.ignore(sql.withTransaction(Effect.zipRight(save, Effect.fail("no"))))
+  assert.isTrue(Option.isNone(yield* load))
+  yield* sql.withTransaction(Effect.gen(function*() {
+    yield* save
+    assert.isTrue(Option.isSome(yield* load))
+  }))
+  assert.isTrue(Option.isSome(yield* load))
+})
+
+describe("SqlSnapshots on SQLite", () => {
   it.scoped("survive closing, and open in a read-only file", () =>
     Effect.gen(function*() {
       const filename = yield* tempFile()
@@ -48,16 +98,7 @@ describe("SqliteSnapshots", () => {
     }))
 
   it.scoped("join the caller's transaction", () =>
-    Effect.gen(function*() {
-      const sql = yield* SqlClient.SqlClient
-      yield* Effect.ignore(sql.withTransaction(Effect.zipRight(save, Effect.fail("no"))))
-      assert.isTrue(Option.isNone(yield* load))
-      yield* sql.withTransaction(Effect.gen(function*() {
-        yield* save
-        assert.isTrue(Option.isSome(yield* load))
-      }))
-      assert.isTrue(Option.isSome(yield* load))
-    }).pipe(Effect.provide(Layer.unwrapScoped(Effect.map(tempFile(), (filename) => sqlite(filename))))))
+    Effect.flatMap(tempFile(), (filename) => Effect.provide(joinsTransaction, sqlite(filename))))
 
   it.scoped("tables with another prefix are apart; a prefix that is no name, and tables of a newer version, are refused", () =>
     Effect.gen(function*() {

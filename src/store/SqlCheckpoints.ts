@@ -1,5 +1,5 @@
 /**
- * Checkpoints in a table of a SQLite file, moved in the transaction that writes the read model.
+ * Checkpoints in a table of a SQL database, SQLite or PostgreSQL, moved in the transaction that writes the read model.
  *
  * @since 0.1.0
  */
@@ -7,9 +7,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import { Effect, Layer } from "effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position } from "../event/Position.ts"
-import { storeError } from "../internal/sqliteErrors.ts"
-import * as Migrations from "../internal/sqliteMigrations.ts"
-import { transact } from "../internal/sqlTransaction.ts"
+import * as Dialect from "../internal/sqlDialect.ts"
 import * as CheckpointStore from "./CheckpointStore.ts"
 import type { StoreError } from "./StoreError.ts"
 
@@ -24,25 +22,18 @@ export interface Options {
   readonly prefix?: string | undefined
 }
 
-const migrations: ReadonlyArray<Migrations.Migration> = [{
-  id: 1,
-  name: "checkpoints",
-  up: (table) => [
-    `CREATE TABLE ${table("checkpoints")} (name TEXT NOT NULL PRIMARY KEY, position INTEGER NOT NULL)
-      STRICT, WITHOUT ROWID`
-  ]
-}]
-
 /**
- * Keeps checkpoints in the SQLite file of the `SqlClient`; `commit` is one transaction, or part of the caller's.
+ * Keeps checkpoints in the database of the `SqlClient`; `commit` is one transaction, or part of the caller's.
+ *
+ * Two who move one checkpoint at once: the second waits for the first, and then is told of the conflict.
  *
  * @example
  * ```ts
- * import * as SqliteCheckpoints from "effect-skald/store/SqliteCheckpoints"
+ * import * as SqlCheckpoints from "effect-skald/store/SqlCheckpoints"
  * import * as SqliteClient from "effect-skald/store/SqliteClient"
  * import { Layer } from "effect"
  *
- * export const Checkpoints = SqliteCheckpoints.layer().pipe(Layer.provide(SqliteClient.layer({ filename: "app.db" })))
+ * export const Checkpoints = SqlCheckpoints.layer().pipe(Layer.provide(SqliteClient.layer({ filename: "app.db" })))
  * ```
  *
  * @since 0.1.0
@@ -54,23 +45,24 @@ export const layer = (
   Layer.effect(
     CheckpointStore.CheckpointStore,
     Effect.gen(function*() {
-      const prefix = yield* Migrations.checkPrefix(options.prefix)
-      yield* Migrations.migrate(prefix, "checkpoints", migrations)
       const sql = (yield* SqlClient.SqlClient).withoutTransforms()
+      const { addCheckpoint, checkPrefix, migrate, storeError, tables, transact, wrote } = yield* Dialect.of(sql)
+      const prefix = yield* checkPrefix(options.prefix)
+      yield* migrate(prefix, "checkpoints", tables.checkpoints)
       const table = sql(`${prefix}checkpoints`)
 
       const get = (name: string) =>
-        sql<{ position: Position }>`SELECT position FROM ${table} WHERE name = ${name}`.pipe(
-          Effect.map((rows) => rows[0]?.position),
+        sql<{ position: unknown }>`SELECT position FROM ${table} WHERE name = ${name}`.pipe(
+          Effect.map(([row]) => row === undefined ? undefined : Number(row.position) as Position),
           Effect.mapError((error) => storeError("CheckpointStore.get", error))
         )
       const set: CheckpointStore.Encoded["set"] = (name, expected, next) =>
         (expected === undefined
-          ? sql`INSERT INTO ${table} ${sql.insert({ name, position: next })} ON CONFLICT DO NOTHING RETURNING name`
-          : sql`UPDATE ${table} SET position = ${next} WHERE name = ${name} AND position = ${expected} RETURNING name`)
+          ? addCheckpoint(sql, table, { name, position: next })
+          : wrote(sql, sql`UPDATE ${table} SET position = ${next} WHERE name = ${name} AND position = ${expected}`))
           .pipe(
             Effect.mapError((error) => storeError("CheckpointStore.commit", error)),
-            Effect.flatMap((rows) => rows.length > 0 ? moved : Effect.map(get(name), (actual) => ({ actual })))
+            Effect.flatMap((isMoved) => isMoved ? moved : Effect.map(get(name), (actual) => ({ actual })))
           )
 
       return CheckpointStore.makeEncoded({

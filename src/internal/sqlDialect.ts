@@ -1,0 +1,95 @@
+import type { SqlClient } from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
+import type * as Statement from "@effect/sql/Statement"
+import * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
+import type { InvalidInput } from "../event/InvalidInput.ts"
+import { StoreError } from "../store/StoreError.ts"
+import { dialect as postgres } from "./sqlDialectPostgres.ts"
+import { dialect as sqlite } from "./sqlDialectSqlite.ts"
+import type { Migrate, Migration } from "./sqlMigrations.ts"
+
+/** A row of the table of snapshots. */
+export interface SnapshotRow {
+  readonly key: string
+  readonly fingerprint: string
+  readonly version: number
+  readonly position: number | null
+  readonly state: string
+  readonly saved_at: number
+}
+
+/** Who wants a lease, from when until when. */
+export interface Claim {
+  readonly name: string
+  readonly owner: string
+  readonly machine: string
+  readonly process: string
+  /** The time, as an expression. */
+  readonly now: Statement.Fragment
+  readonly expiresAt: Statement.Fragment
+  /** Whether the lease was seen; its token, if its holder is known to be dead. */
+  readonly seen: { readonly dead: number | undefined } | undefined
+}
+
+/**
+ * What the services over a `SqlClient` leave to the database: one file for each kind of it. Everything else they say in SQL that
+ * all understand.
+ */
+export interface Dialect {
+  readonly checkPrefix: (prefix: string | undefined) => Either.Either<string, InvalidInput>
+  readonly migrate: Migrate
+  readonly tables: {
+    readonly [service in "snapshots" | "checkpoints" | "leases"]: ReadonlyArray<Migration>
+  }
+  readonly storeError: (operation: string, error: unknown) => StoreError
+  readonly transact: (
+    sql: SqlClient,
+    operation: string
+  ) => <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreError, R>
+  /** Whose clock tells the time of leases where no option does. */
+  readonly clock: "database" | "process"
+  /** The database's time in milliseconds, as an expression. */
+  readonly now: string
+  /** What follows a SELECT so that the rows it found stay those of their holder until the transaction ends. */
+  readonly holding: string
+  /** Runs an UPDATE or an INSERT, and tells whether it has written a row. */
+  readonly wrote: (sql: SqlClient, statement: Statement.Fragment) => Effect.Effect<boolean, SqlError>
+  /** Keeps a snapshot where none stands that is newer, and tells whether. */
+  readonly saveSnapshot: (
+    sql: SqlClient,
+    table: Statement.Identifier,
+    row: SnapshotRow
+  ) => Effect.Effect<boolean, SqlError>
+  /** Makes a checkpoint where there is none, and tells whether. */
+  readonly addCheckpoint: (
+    sql: SqlClient,
+    table: Statement.Identifier,
+    row: { readonly name: string; readonly position: number }
+  ) => Effect.Effect<boolean, SqlError>
+  /** Takes a lease that nobody has, with the next token; in one statement, whatever was seen before. */
+  readonly claimLease: (
+    sql: SqlClient,
+    table: Statement.Identifier,
+    claim: Claim
+  ) => Effect.Effect<number | undefined, SqlError>
+}
+
+/** The dialect that a client speaks. */
+export const of = (sql: SqlClient): Effect.Effect<Dialect, StoreError> =>
+  Effect.suspend(() => {
+    const dialect = sql.onDialectOrElse({
+      sqlite: () => sqlite,
+      pg: () => postgres,
+      orElse: () => undefined
+    })
+    return dialect === undefined
+      ? Effect.fail(
+        new StoreError({
+          reason: "unknown",
+          operation: "SqlClient",
+          cause: new Error("the SqlClient speaks to a database that is neither SQLite nor PostgreSQL")
+        })
+      )
+      : Effect.succeed(dialect)
+  })
