@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as Either from "effect/Either"
+import type * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Faults from "../internal/faults.ts"
