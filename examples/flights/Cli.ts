@@ -4,6 +4,7 @@
 import { Either, Schema } from "effect"
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
+import * as Store from "./Store.ts"
 
 /** What is asked for. */
 export type Command =
@@ -12,7 +13,7 @@ export type Command =
     readonly _tag: "Run"
     /** The flights; those of `vega-datasets` when not given. */
     readonly data: string | undefined
-    readonly db: string
+    readonly store: Store.Store
     readonly limit: number
     readonly json: string | undefined
   }
@@ -32,11 +33,12 @@ Usage: npm start -- [options]
 
   --data FILE   the flights: a JSON array, or one flight a line; 20,000 of the npm package vega-datasets when not given
   --db FILE     the SQLite file that everything is kept in, made when missing; flights.db when not given
+  --store URL   where everything is kept, instead of --db: postgres://user:password@host:5432/database, or sqlite:FILE
   --limit N     read the first N records of the data only
   --json FILE   write the report there as data, too
   --help        show this
 
-Started again on the same file, it goes on where it was, and counts nothing twice.`
+Started again on the same store, it goes on where it was, and counts nothing twice.`
 
 const defaults = { db: "flights.db", limit: 1_000_000_000 }
 
@@ -48,6 +50,7 @@ export const parse = (args: ReadonlyArray<string>): Either.Either<Command, Usage
         options: {
           data: { type: "string" },
           db: { type: "string" },
+          store: { type: "string" },
           limit: { type: "string" },
           json: { type: "string" },
           help: { type: "boolean", short: "h" }
@@ -55,10 +58,18 @@ export const parse = (args: ReadonlyArray<string>): Either.Either<Command, Usage
       }).values,
     catch: (error) => new UsageError({ problems: [firstSentence(error)] })
   })
-  return Either.flatMap(parsed, ({ data, db = defaults.db, help, json, limit }) => {
+  return Either.flatMap(parsed, ({ data, db, help, json, limit, store: address }) => {
     if (help === true) return Either.right<Command>({ _tag: "Help" })
     const problems: Array<string> = []
-    const files = { data, db, json }
+    if (db !== undefined && address !== undefined) {
+      problems.push("--db and --store say the same thing: give one of them.")
+    }
+    const store = address === undefined
+      ? { _tag: "Sqlite" as const, filename: db ?? defaults.db }
+      : Store.parse(address)
+    if (typeof store === "string") problems.push(`--store ${store}`)
+    const kept = typeof store === "object" && store._tag === "Sqlite" ? store.filename : undefined
+    const files = { data, [address === undefined ? "db" : "store"]: kept, json }
     for (const [name, file] of Object.entries(files)) {
       if (file === "") problems.push(`--${name} must name a file.`)
     }
@@ -68,12 +79,12 @@ export const parse = (args: ReadonlyArray<string>): Either.Either<Command, Usage
     const same = sameFile(files)
     if (same !== undefined) problems.push(`--${same[0]} and --${same[1]} must not be the same file.`)
     const [first, ...others] = problems
-    return first !== undefined
-      ? Either.left(new UsageError({ problems: [first, ...others] }))
+    return first !== undefined || typeof store === "string"
+      ? Either.left(new UsageError({ problems: [first ?? "", ...others] }))
       : Either.right<Command>({
         _tag: "Run",
         data,
-        db,
+        store,
         limit: limit === undefined ? defaults.limit : Number(limit),
         json
       })

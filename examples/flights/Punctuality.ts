@@ -1,5 +1,5 @@
 /**
- * What the flights add up to: two SQL tables beside the events, in the same file, and statistics of the events themselves.
+ * What the flights add up to: two SQL tables beside the events, in the same database, and statistics of the events themselves.
  *
  * A projection writes its table and its checkpoint in one transaction, so that each event counts once, whatever is killed
  * when.
@@ -49,10 +49,10 @@ export const ByAirport = Projection.handler("punctuality-by-airport", {
     yield* sql`
       INSERT INTO punctuality_by_airport ${sql.insert([...rows.values()])}
       ON CONFLICT (code) DO UPDATE SET
-        departures = departures + excluded.departures,
-        totalDelay = totalDelay + excluded.totalDelay,
-        disruptions = disruptions + excluded.disruptions,
-        recoveries = recoveries + excluded.recoveries`
+        departures = punctuality_by_airport.departures + excluded.departures,
+        "totalDelay" = punctuality_by_airport."totalDelay" + excluded."totalDelay",
+        disruptions = punctuality_by_airport.disruptions + excluded.disruptions,
+        recoveries = punctuality_by_airport.recoveries + excluded.recoveries`
   })
 })
 
@@ -68,30 +68,32 @@ export const ByDay = Projection.handler("punctuality-by-day", {
     const sql = yield* SqlClient.SqlClient
     yield* sql`
       INSERT INTO punctuality_by_day ${sql.insert([...rows.values()])}
-      ON CONFLICT (day) DO UPDATE SET departures = departures + excluded.departures, late = late + excluded.late`
+      ON CONFLICT (day) DO UPDATE SET
+        departures = punctuality_by_day.departures + excluded.departures,
+        late = punctuality_by_day.late + excluded.late`
   })
 })
 
 /** One of the library's own: how many events, and of which types. It is kept as one value, beside the snapshots. */
 export const Statistics = Projections.statistics("flight-statistics", { category: Airports.name })
 
-/** Makes the tables where they are missing. */
+/** Makes the tables where they are missing, in SQL that SQLite and PostgreSQL both understand. */
 export const tables = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   yield* sql`
     CREATE TABLE IF NOT EXISTS punctuality_by_airport (
       code TEXT PRIMARY KEY,
       departures INTEGER NOT NULL,
-      totalDelay INTEGER NOT NULL,
+      "totalDelay" INTEGER NOT NULL,
       disruptions INTEGER NOT NULL,
       recoveries INTEGER NOT NULL
-    ) STRICT`
+    )`
   yield* sql`
     CREATE TABLE IF NOT EXISTS punctuality_by_day (
       day TEXT PRIMARY KEY,
       departures INTEGER NOT NULL,
       late INTEGER NOT NULL
-    ) STRICT`
+    )`
 })
 
 /**

@@ -1,24 +1,24 @@
 /**
  * `npm start`: real flights through the library. `npm start -- --help` says more.
  *
- * Everything is kept in one SQLite file, because that is the layer provided here. No other line knows of it but the two SQL
- * tables of `Punctuality.ts`.
+ * Everything is kept in the store whose layer is provided here: one SQLite file, or a PostgreSQL database. Nothing else
+ * knows which.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Effect, Exit, Layer } from "effect"
-import * as Sqlite from "effect-skald/Sqlite"
 import * as Cli from "./Cli.ts"
 import * as Job from "./Job.ts"
 import { layer as screen, Screen } from "./Screen.ts"
+import * as Store from "./Store.ts"
 
 const main = Effect.gen(function*() {
   const { note, show } = yield* Screen
   const command = yield* Cli.parse(process.argv.slice(2))
   if (command._tag === "Help") return yield* show(Cli.help)
   yield* Job.run(command).pipe(
-    Effect.provide(Sqlite.layer({ filename: command.db })),
-    Effect.onInterrupt(() => note("Stopped. Start again on the same file to go on."))
+    Effect.provide(Store.layer(command.store)),
+    Effect.onInterrupt(() => note("Stopped. Start again on the same store to go on."))
   )
 })
 

@@ -14,6 +14,8 @@ import { afterAll, beforeAll } from "vitest"
 import * as Job from "../../examples/flights/Job.ts"
 import * as Names from "../../examples/flights/Names.ts"
 import { Screen } from "../../examples/flights/Screen.ts"
+import * as Postgres from "../support/postgres.ts"
+import * as Servers from "../support/servers.ts"
 import { tempDirectory } from "../support/tempDirectory.ts"
 
 // ------------------------------------------------------------- the report once more, by nothing but a loop over the data
@@ -218,7 +220,7 @@ describe("npm start", () => {
           Effect.ensuring(Effect.sync(() => child.kill("SIGKILL")))
         )
         assert.strictEqual(ended.signal ?? ended.code, signal === "SIGINT" ? 130 : signal, ended.stderr)
-        if (signal === "SIGINT") assert.include(ended.stderr, "Stopped. Start again on the same file to go on.")
+        if (signal === "SIGINT") assert.include(ended.stderr, "Stopped. Start again on the same store to go on.")
         assert.isFalse(fs.existsSync(json))
         const count = rows(db, "skald_events")
         assert.isTrue(count >= until && count < events, `${count} events after kill ${index + 1}`)
@@ -246,7 +248,7 @@ describe("npm start", () => {
           run(["--limit", "1", "--db", noDatabase])
         ])
         assert.deepInclude(help, { code: 0, stderr: "" })
-        for (const option of ["--data FILE", "--db FILE", "--limit N", "--json FILE", "--help"]) {
+        for (const option of ["--data FILE", "--db FILE", "--store URL", "--limit N", "--json FILE", "--help"]) {
           assert.include(help.stdout, option)
         }
         assert.deepInclude(usage, { code: 2, stdout: "", stderr: "Unknown option '--speed'.\nTry --help.\n" })
@@ -277,6 +279,75 @@ describe("two at once on one file", () => {
         assert.deepStrictEqual(readJson(json), computed(data().slice(0, 1_000)))
       }).pipe(Effect.scoped),
     120_000
+  )
+})
+
+Servers.suite("postgres", "npm start on PostgreSQL", (url) => {
+  it.live(
+    "gives the same report as on SQLite, killed in between or not, and doubles nothing",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* tempDirectory
+        const database = yield* Postgres.database(url)
+        const json = (name: string) => join(directory, name)
+        const limit = 800
+        const args = (
+          store: string,
+          report: string
+        ) => ["--store", store, "--limit", String(limit), "--json", json(report)]
+        const expected = computed(data().slice(0, limit))
+
+        const child = start(args(database, "never.json"))
+        const client = yield* Postgres.connection(database)
+        const recorded = Effect.promise(() =>
+          client.query("SELECT count(*)::int4 AS n FROM skald_events").then(({ rows }) => rows[0].n as number, () => 0)
+        )
+        const killed = yield* recorded.pipe(
+          Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: (count) => count >= 200 }),
+          Effect.zipRight(Effect.sync(() => child.kill("SIGKILL"))),
+          Effect.raceFirst(child.ended),
+          Effect.zipRight(child.ended),
+          Effect.ensuring(Effect.sync(() => child.kill("SIGKILL")))
+        )
+        assert.strictEqual(killed.signal, "SIGKILL", killed.stderr)
+        const before = yield* recorded
+        assert.isTrue(before >= 200 && before < expected.events, `${before} events when it was killed`)
+
+        const [onServer, onFile] = yield* Effect.all([
+          run(args(database, "postgres.json")),
+          run(args(`sqlite:${join(directory, "flights.db")}`, "sqlite.json"))
+        ])
+        assert.strictEqual(onServer.code, 0, onServer.stderr)
+        assert.strictEqual(onFile.code, 0, onFile.stderr)
+        assert.deepStrictEqual(readJson(json("postgres.json")), expected)
+        assert.deepStrictEqual(readJson(json("sqlite.json")), expected)
+        assert.strictEqual(yield* recorded, expected.events)
+        // what a person reads is the same as well, but for what this run did
+        const shown = (text: string) => text.slice(0, text.indexOf("This run"))
+        assert.strictEqual(shown(onServer.stdout), shown(onFile.stdout))
+
+        const again = yield* run(args(database, "again.json"))
+        assert.strictEqual(again.code, 0, again.stderr)
+        assert.deepStrictEqual(readJson(json("again.json")), expected)
+        assert.strictEqual(yield* recorded, expected.events)
+        assert.include(again.stdout, "There was nothing new to record.")
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "ends with 1 and a line where there is no such database, and does not tell the password",
+    () =>
+      Effect.gen(function*() {
+        const nowhere = new URL(url)
+        nowhere.password = "geheim"
+        nowhere.pathname = "/no_such_database"
+        const { code, stderr } = yield* run(["--store", nowhere.href, "--limit", "1"])
+        assert.strictEqual(code, 1)
+        assert.match(stderr, /^Failed: .+\n$/)
+        assert.notInclude(stderr, "geheim")
+      }),
+    60_000
   )
 })
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Either, TestClock } from "effect"
+import { DateTime, Effect, Either, Redacted, TestClock } from "effect"
 import * as Cli from "../../examples/flights/Cli.ts"
 import * as Progress from "../../examples/flights/Progress.ts"
 import * as Report from "../../examples/flights/Report.ts"
@@ -222,7 +222,7 @@ describe("the command line", () => {
     assert.deepStrictEqual(run(), {
       _tag: "Run",
       data: undefined,
-      db: "flights.db",
+      store: { _tag: "Sqlite", filename: "flights.db" },
       limit: 1_000_000_000,
       json: undefined
     })
@@ -232,12 +232,40 @@ describe("the command line", () => {
     assert.deepStrictEqual(run("--data", "a", "--db=b", "--limit", "0", "--json=c"), {
       _tag: "Run",
       data: "a",
-      db: "b",
+      store: { _tag: "Sqlite", filename: "b" },
       limit: 0,
       json: "c"
     })
     assert.deepStrictEqual(run("--limit=250", "--help"), { _tag: "Help" })
     assert.deepStrictEqual(run("-h"), { _tag: "Help" })
+  })
+
+  it("takes a store by its address, and shows its password to nobody", () => {
+    assert.deepInclude(run("--store", "sqlite:my flights.db"), { store: { _tag: "Sqlite", filename: "my flights.db" } })
+    for (const address of ["postgres://me:secret@host:5432/db", "postgresql://host/db"]) {
+      const command = run("--store", address)
+      assert.isTrue(command._tag === "Run" && command.store._tag === "Postgres")
+      if (command._tag !== "Run" || command.store._tag !== "Postgres") return
+      assert.strictEqual(Redacted.value(command.store.url), address)
+      assert.notInclude(JSON.stringify(command), "secret")
+    }
+    assert.deepStrictEqual(problems("--store", "postgres://me:secret@ho st/db"), [
+      "--store must be an address such as postgres://user:password@host:5432/database."
+    ])
+    assert.deepStrictEqual(problems("--store", "mysql://me:secret@host"), [
+      "--store must begin with postgres:// or sqlite:, got mysql:."
+    ])
+    assert.deepStrictEqual(problems("--store", "flights.db"), [
+      "--store must begin with postgres:// or sqlite:, got neither."
+    ])
+    assert.deepStrictEqual(problems("--store", "sqlite:"), ["--store must name a file after sqlite:."])
+    assert.match(problems("--store", "redis://localhost")[0], /^--store must be one with SQL tables/)
+    assert.deepStrictEqual(problems("--store", "sqlite:a", "--db", "a"), [
+      "--db and --store say the same thing: give one of them."
+    ])
+    assert.deepStrictEqual(problems("--store", "sqlite:./a", "--json", "a"), [
+      "--store and --json must not be the same file."
+    ])
   })
 
   it("refuses what there is not, and says so in one sentence", () => {

@@ -38,6 +38,30 @@ export const prefix = (url: string): Effect.Effect<string, never, Scope.Scope> =
     (prefix) => Effect.promise(() => drop(url, prefix))
   )
 
+/** A database of its own, dropped when the scope closes; its address. */
+export const database = (url: string): Effect.Effect<string, never, Scope.Scope> => {
+  const name = `t${randomBytes(6).toString("hex")}`
+  const run = (text: string) =>
+    Effect.promise(async () => {
+      const client = await connect(url)
+      try {
+        await client.query(text)
+      } finally {
+        await client.end()
+      }
+    })
+  const own = new URL(url)
+  own.pathname = `/${name}`
+  return Effect.as(
+    Effect.acquireRelease(run(`CREATE DATABASE ${name}`), () => run(`DROP DATABASE ${name} WITH (FORCE)`)),
+    own.href
+  )
+}
+
+/** A connection outside of every pool, until the scope closes. */
+export const connection = (url: string): Effect.Effect<Pg.Client, never, Scope.Scope> =>
+  Effect.acquireRelease(Effect.promise(() => connect(url)), (client) => Effect.promise(() => client.end()))
+
 export const client = (
   url: string,
   options?: Partial<PgClient.PgClientConfig>

@@ -1,0 +1,230 @@
+/** Every service in one PostgreSQL database: the swap, and projections that count each event once. */
+import { SqlClient } from "@effect/sql"
+import { assert, it } from "@effect/vitest"
+import {
+  Config,
+  ConfigProvider,
+  Context,
+  Duration,
+  Effect,
+  Either,
+  Layer,
+  Option,
+  Redacted,
+  Schedule,
+  Schema,
+  Stream
+} from "effect"
+import * as Aggregate from "effect-skald/cqrs/Aggregate"
+import * as Projection from "effect-skald/cqrs/Projection"
+import * as Projections from "effect-skald/cqrs/Projections"
+import * as EventId from "effect-skald/event/EventId"
+import * as Memory from "effect-skald/Memory"
+import * as Postgres from "effect-skald/Postgres"
+import { CheckpointStore } from "effect-skald/store/CheckpointStore"
+import * as EventStore from "effect-skald/store/EventStore"
+import { Lease } from "effect-skald/store/Lease"
+import * as Query from "effect-skald/store/Query"
+import * as Snapshot from "effect-skald/store/Snapshot"
+import { SnapshotStore } from "effect-skald/store/SnapshotStore"
+import { build } from "esbuild"
+import * as fs from "node:fs"
+import { join } from "node:path"
+import { equal, includes } from "./support/assert.ts"
+import * as Database from "./support/postgres.ts"
+import * as Program from "./support/program.ts"
+import { Amounts, sumOfAmounts } from "./support/projectorWork.ts"
+import * as Servers from "./support/servers.ts"
+import { deposit, Deposited, drain, Overdrawn, Wallet, Wallets, withdraw } from "./support/wallet.ts"
+
+const wallets = Aggregate.make(Wallet, Wallets, { snapshot: Snapshot.every(3), cache: 2 })
+
+const Totals = Projection.make("totals", {
+  events: [Wallets.group.types[0], Wallets.group.types[1]],
+  state: Schema.Struct({ in: Schema.Int, out: Schema.Int }),
+  initial: { in: 0, out: 0 },
+  apply: (totals, event) =>
+    event._tag === "Deposited"
+      ? { ...totals, in: totals.in + event.amount }
+      : { ...totals, out: totals.out + event.amount }
+})
+
+/** What an application asks of the services; the answer is what it saw, but for the server's own times. */
+const program = Effect.gen(function*() {
+  const seen: Record<string, unknown> = {}
+  const see = (what: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.map(Effect.either(effect), (either) => {
+      seen[what] = Either.isRight(either) ? { right: either.right } : { left: either.left }
+    })
+  const told = <A extends { readonly recordedAt?: unknown }, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.map(effect, ({ recordedAt: _, ...rest }) => rest)
+  const list = <E, R>(stream: Stream.Stream<any, E, R>) =>
+    Effect.map(
+      Stream.runCollect(stream),
+      (events) =>
+        Array.from(events, ({ recordedAt: _, occurredAt: __, metadata, ...event }) => {
+          const { trace: ___, ...rest } = metadata
+          return { ...event, metadata: rest }
+        })
+    )
+
+  for (let n = 0; n < 5; n++) {
+    for (const which of ["first", "again"]) {
+      yield* wallets.execute("a", deposit(10 + n), { commandId: `deposit ${n}` }).pipe(
+        Effect.map(({ repeated, state, version }) => ({ repeated, state, version })),
+        see(`deposit ${n} ${which}`)
+      )
+    }
+  }
+  yield* wallets.execute("a", withdraw(1_000)).pipe(see("refused"))
+  yield* Effect.asVoid(wallets.execute("a", drain(25), { expected: 5 })).pipe(see("drained"))
+  yield* wallets.execute("a", drain(25), { expected: 5 }).pipe(see("conflict"))
+  yield* Effect.asVoid(wallets.execute("b", deposit(500))).pipe(see("b"))
+
+  const store = yield* EventStore.EventStore
+  yield* Projection.catchUp(Totals).pipe(Effect.map(({ state }) => state), see("totals"))
+  yield* Projection.catchUp(Projections.statistics("statistics")).pipe(
+    Effect.map(({ state }) => state.events),
+    see("statistics")
+  )
+  yield* list(store.readAll()).pipe(see("log"))
+  yield* list(store.readAll({ backwards: true, limit: 3, category: "wallet" })).pipe(see("backwards"))
+  const claim = { stream: "name-1", events: [{ type: "Claimed", payload: null, tags: ["name:x"] }] }
+  const failIf = Query.unsafeMake({ tags: ["name:x"] })
+  yield* told(store.append([claim], { failIf })).pipe(see("first claim"))
+  yield* store.append([{ ...claim, stream: "name-2" }], { failIf }).pipe(see("second claim"))
+  yield* Effect.all(["wallet-a", "wallet-z"].map(store.streamState)).pipe(see("stream states"))
+
+  const fingerprint = Either.getOrThrow(Snapshot.fingerprint(Wallet.name, 1, Wallet.state))
+  const snapshots = yield* SnapshotStore
+  yield* snapshots.load(":wallet-a", fingerprint).pipe(
+    Effect.map((snapshot) => Option.map(snapshot, ({ state, version }) => ({ state, version }))),
+    see("snapshot")
+  )
+  const checkpoints = yield* CheckpointStore
+  yield* checkpoints.get("elsewhere").pipe(see("no checkpoint"))
+  const leases = yield* Lease
+  yield* Effect.scoped(Effect.map(leases.tryAcquire("work"), (held) => Option.getOrThrow(held).token)).pipe(
+    see("lease")
+  )
+  return seen
+})
+
+/** Ids that are the same in each run. */
+const withCountedIds = <A, E, R>(layer: Layer.Layer<A, E, R>) =>
+  Layer.unwrapEffect(Effect.sync(() => {
+    let count = 0
+    return Layer.provide(layer, Layer.succeed(EventId.EventIds, () => `event-${++count}`))
+  }))
+
+Servers.suite("postgres", "every service in one PostgreSQL database", (url) => {
+  const layer = (prefix: string) => Postgres.layer({ url: Redacted.make(url), prefix, maxConnections: 6 })
+
+  it.scoped("gives a program what memory gives it", () =>
+    Effect.gen(function*() {
+      const prefix = yield* Database.prefix(url)
+      const inMemory = yield* Effect.provide(program, withCountedIds(Memory.layer))
+      const onServer = yield* Effect.provide(program, withCountedIds(layer(prefix)))
+      for (const [what, answer] of Object.entries(inMemory)) equal(onServer[what], answer, what)
+      equal(Object.keys(onServer), Object.keys(inMemory))
+      // and it saw something
+      equal(inMemory["refused"], { left: new Overdrawn({ balance: 60 }) })
+      equal(inMemory["totals"], { right: { in: 560, out: 25 } })
+      equal(inMemory["lease"], { right: 1 })
+      // opened again, by its configuration, it is all still there
+      const configured = Postgres.layerConfig({ url: Config.redacted("URL"), prefix: Config.string("PREFIX") }).pipe(
+        Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map([["URL", url], ["PREFIX", prefix]]))))
+      )
+      yield* Effect.gen(function*() {
+        equal((yield* wallets.state("a")).state, { balance: 35, moves: 8 })
+        assert.strictEqual((yield* Projection.catchUp(Totals)).projected, 0)
+        assert.isTrue((yield* wallets.execute("a", deposit(10), { commandId: "deposit 0" })).repeated)
+      }).pipe(Effect.provide(configured))
+    }), 30_000)
+
+  it.scoped("several who start at once on an empty database all come up, and share it", () =>
+    Effect.gen(function*() {
+      const prefix = yield* Database.prefix(url)
+      const all = yield* Effect.all(
+        Array.from({ length: 4 }, () => Layer.build(Layer.fresh(layer(prefix)))),
+        { concurrency: "unbounded" }
+      )
+      for (const services of all) {
+        yield* Effect.provide(Wallets.append("shared", [Deposited({ amount: 1 })]), services)
+      }
+      const versions = yield* Effect.forEach(all, (services) =>
+        Effect.map(
+          Context.get(services, EventStore.EventStore).streamState("wallet-shared"),
+          (state) => state._tag === "live" ? state.version : 0
+        ))
+      equal(versions, [4, 4, 4, 4])
+    }), 30_000)
+
+  it.live(
+    "killed at any moment, each event is in its row once, and the rows are those of the checkpoint",
+    () =>
+      Effect.gen(function*() {
+        const [kills, events] = [3, 4_000]
+        const database = yield* Database.database(url)
+        const services = yield* Layer.build(Postgres.layer({ url: Redacted.make(database) }))
+        const file = join(import.meta.dirname, "..", "node_modules", ".cache", `postgresProjector-${process.pid}.mjs`)
+        yield* Effect.acquireRelease(
+          Effect.promise(() =>
+            build({
+              entryPoints: [join(import.meta.dirname, "support", "postgresProjector.ts")],
+              bundle: true,
+              banner: { js: "import { createRequire as r } from \"node:module\"; const require = r(import.meta.url)" },
+              external: ["pg-native"],
+              platform: "node",
+              format: "esm",
+              outfile: file,
+              logLevel: "warning"
+            })
+          ),
+          () => Effect.sync(() => fs.rmSync(file, { force: true }))
+        )
+        yield* Effect.gen(function*() {
+          const sql = yield* SqlClient.SqlClient
+          const checkpoints = yield* CheckpointStore
+          yield* sql`CREATE TABLE amounts (row SERIAL PRIMARY KEY, position INT8, amount INT4)`
+          for (let from = 0; from < events; from += 1_000) {
+            yield* Wallets.append("a", Array.from({ length: 1_000 }, (_, n) => Deposited({ amount: from + n })))
+          }
+          const count = Effect.map(sql<{ n: number }>`SELECT count(*)::int4 AS n FROM amounts`, (rows) => rows[0]!.n)
+          let total = 0
+          for (let kill = 0; kill < kills; kill++) {
+            const running = yield* Effect.acquireRelease(
+              Effect.sync(() => Program.run(file, database)),
+              ({ kill }) => Effect.promise(kill)
+            )
+            yield* Effect.promise(() => running.spoken)
+            yield* count.pipe(
+              Effect.repeat({ schedule: Schedule.spaced("2 millis"), until: (n) => n > total }),
+              Effect.zipRight(Effect.sleep(Duration.millis(kill * 5))),
+              Effect.zipRight(Effect.promise(running.kill))
+            )
+            assert.strictEqual(running.process.signalCode, "SIGKILL")
+            // the server ends what the killed one left open, before or after; what it had committed stays
+            const found = yield* sql<{ position: string; amount: number }>`
+              SELECT position, amount FROM amounts ORDER BY row`
+            assert.isAbove(found.length, total)
+            total = found.length
+            const at = Option.getOrThrow(yield* checkpoints.get(":projection/amounts@1"))
+            assert.isAtLeast(at, Number(found[found.length - 1]!.position))
+            equal(found.map((row) => row.amount), Array.from({ length: total }, (_, n) => n), "in order, each once")
+          }
+          // two who go on at once: one of them moves the checkpoint, the other writes nothing
+          const rival = yield* Layer.build(Layer.fresh(Postgres.layer({ url: Redacted.make(database) })))
+          yield* Effect.all([
+            Effect.either(Projection.catchUp(Amounts)),
+            Effect.either(Effect.provide(Projection.catchUp(Amounts), rival))
+          ], { concurrency: 2 })
+          yield* Projection.catchUp(Amounts)
+          const found = yield* sql<{ amount: number }>`SELECT amount FROM amounts ORDER BY row`
+          equal(found.map((row) => row.amount), Array.from({ length: events }, (_, n) => n))
+          includes(yield* Projection.catchUp(sumOfAmounts), { state: { events, sum: events * (events - 1) / 2 } })
+        }).pipe(Effect.provide(services))
+      }).pipe(Effect.scoped),
+    90_000
+  )
+})
