@@ -6,112 +6,70 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import type { Pipeable } from "effect/Pipeable"
-import type * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import * as Correlation from "../event/Correlation.ts"
 import type { Raw, Recorded } from "../event/Envelope.ts"
 import * as Event from "../event/Event.ts"
-import type * as EventCodec from "../event/EventCodec.ts"
-import * as Machine from "../event/Machine.ts"
 import type { InvalidInput } from "../event/InvalidInput.ts"
-import type { Position } from "../event/Position.ts"
+import * as Machine from "../event/Machine.ts"
 import * as Internal from "../internal/projection.ts"
 import * as Runner from "../internal/projectionRunner.ts"
-import * as Work from "../internal/projectionWork.ts"
+import * as Worker from "../internal/projectionWorker.ts"
 import type { LogMoment } from "../store/AsOf.ts"
 import type { ReadError } from "../store/Category.ts"
 import type { CheckpointConflict, CheckpointStore } from "../store/CheckpointStore.ts"
 import type { EventStore } from "../store/EventStore.ts"
 import type { SnapshotStore } from "../store/SnapshotStore.ts"
 import type { StoreError } from "../store/StoreError.ts"
+import type { ParkedEvents } from "./ParkedEvents.ts"
+import type { Any, Handler, Projection, RawOptions, SourceOptions } from "./ProjectionDefinition.ts"
+import type { CaughtUp, Handle, Running, RunOptions } from "./ProjectionRunning.ts"
 import type { ProjectionStopped } from "./ProjectionStopped.ts"
 
-/**
- * Which events a projection is of.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Source<out E> {
-  readonly name: string
-  /** Changed when the projection means something else: what an older version kept is then not used. */
-  readonly version: number
-  /** The tags it asks the store for; `undefined` for every event. */
-  readonly types: ReadonlyArray<string> | undefined
-  /** Schema of its events; `undefined` where they are raw. */
-  readonly events: Schema.Schema<any, any> | undefined
-  readonly category: string | undefined
-  /** Every tenant's events, or those of the fiber's tenant. */
-  readonly allTenants: boolean
-  readonly decodeAll: (raws: ReadonlyArray<Raw>) => EventCodec.Decoded<E>
-}
-
-/**
- * A projection into a value: pure, kept whole as one Schema'd value together with the position it has come to.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Projection<out Name extends string, in out S, in out E> extends Source<E>, Pipeable {
-  readonly _tag: "State"
-  readonly name: Name
-  readonly state: Schema.Schema<S, any>
-  readonly initial: S
-  /** The state after an event. It must not change what it is given. */
-  readonly apply: (state: S, event: E, recorded: Recorded<E>) => S
-}
-
-/**
- * A projection into something of the user's, SQL tables above all: an effect for each chunk of events, committed together
- * with the checkpoint where the store has transactions.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Handler<out Name extends string, in out E, out Err = never, out R = never>
-  extends Source<E>, Pipeable
-{
-  readonly _tag: "Handler"
-  readonly name: Name
-  readonly handle: (events: ReadonlyArray<Recorded<E>>) => Effect.Effect<void, Err, R>
-}
-
-/**
- * Any projection.
- *
- * @since 0.1.0
- * @category models
- */
-export type Any = Projection<string, any, any> | Handler<string, any, any, any>
-
-/**
- * Which events, and under what name and version.
- *
- * @since 0.1.0
- * @category models
- */
-export interface SourceOptions<Es extends ReadonlyArray<Event.Any>> {
-  /** 1 when not given. */
-  readonly version?: number | undefined
-  readonly events: Event.UniqueTags<Es>
-  readonly category?: string | undefined
-  readonly allTenants?: boolean | undefined
-}
-
-/**
- * Which events, whatever their type, and under what name and version.
- *
- * @since 0.1.0
- * @category models
- */
-export interface RawOptions {
-  /** 1 when not given. */
-  readonly version?: number | undefined
-  readonly category?: string | undefined
-  readonly allTenants?: boolean | undefined
-}
-
+export type {
+  /**
+   * Any projection.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Any,
+  /**
+   * A projection into something of the user's.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Handler,
+  /**
+   * A projection into a value.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Projection,
+  /**
+   * Which events, whatever their type, and under what name and version.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  RawOptions,
+  /**
+   * Which events a projection is of.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Source,
+  /**
+   * Which events, and under what name and version.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  SourceOptions
+} from "./ProjectionDefinition.ts"
 /**
  * A projection into a value.
  *
@@ -233,33 +191,43 @@ export const toMachine = <Name extends string, S, E>(
 ): Machine.Machine<S, Recorded<E>, never> =>
   Machine.fold(self.initial, (state, recorded) => self.apply(state, recorded.payload, recorded))
 
-/**
- * Stands in a Layer's type for a projection that runs.
- *
- * @since 0.1.0
- * @category services
- */
-export interface Running<in out Name extends string> {
-  readonly _: unique symbol
-  readonly name: Name
-}
-
-/**
- * A projection that runs.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Handle<out S> {
-  /** The state at the position that it has come to. */
-  readonly state: Effect.Effect<S>
-  /** The position that it has come to. */
-  readonly position: Effect.Effect<Position>
-  /** Waits until it has come to a position, that of an append for example; fails when it stopped before. */
-  readonly awaitPosition: (position: number) => Effect.Effect<void, ProjectionStopped>
-  /** Waits for it to stop. */
-  readonly stopped: Effect.Effect<never, ProjectionStopped>
-}
+export {
+  /**
+   * What a projection came to.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  type CaughtUp,
+  /**
+   * After how many events the state of a projection is kept.
+   *
+   * @since 0.1.0
+   * @category constants
+   */
+  defaultSaveEvery,
+  /**
+   * A projection that runs.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  type Handle,
+  /**
+   * Stands in a Layer's type for a projection that runs.
+   *
+   * @since 0.1.0
+   * @category services
+   */
+  type Running,
+  /**
+   * How a projection runs.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  type RunOptions
+} from "./ProjectionRunning.ts"
 
 /**
  * The Tag of a projection that runs; {@link layerAsync} provides it.
@@ -294,34 +262,6 @@ export const awaitPosition = <Name extends string>(
   Effect.flatMap(Runner.running<Name>(self), (handle) => handle.awaitPosition(position))
 
 /**
- * How a projection runs.
- *
- * @since 0.1.0
- * @category models
- */
-export interface RunOptions {
-  /**
-   * When what failed is tried again, from where the projection is; never when not given. It begins anew with every chunk that
-   * was projected, and the projection stops when it ends. An event that cannot be read, a checkpoint that somebody else moved
-   * and a defect stop it at once: trying again would not help.
-   */
-  readonly retry?: Schedule.Schedule<unknown> | undefined
-  /**
-   * After how many events the state is kept, beside each time it has caught up; {@link defaultSaveEvery} when not given. What is
-   * not kept yet is projected again after a crash, to the same state.
-   */
-  readonly saveEvery?: number | undefined
-}
-
-/**
- * After how many events the state of a projection is kept.
- *
- * @since 0.1.0
- * @category constants
- */
-export const defaultSaveEvery: number = Work.defaultSaveEvery
-
-/**
  * Runs a projection in the background: catches up from where it was, then follows. The layer fails only where it cannot
  * begin; when the projection stops later, that is logged, and known by its {@link Handle}. What came before the event that
  * stopped it is projected and kept.
@@ -330,28 +270,33 @@ export const defaultSaveEvery: number = Work.defaultSaveEvery
  * @category layers
  */
 export const layerAsync: {
-  <Name extends string, S, E>(
+  <Name extends string, S, E, const O extends RunOptions = {}>(
     self: Projection<Name, S, E>,
-    options?: RunOptions
-  ): Layer.Layer<Running<Name>, StoreError | InvalidInput, EventStore | SnapshotStore>
-  <Name extends string, E, Err, R>(
+    options?: O
+  ): Layer.Layer<Running<Name>, StoreError | InvalidInput, EventStore | SnapshotStore | Parking<O>>
+  <Name extends string, E, Err, R, const O extends RunOptions = {}>(
     self: Handler<Name, E, Err, R>,
-    options?: RunOptions
-  ): Layer.Layer<Running<Name>, StoreError | InvalidInput, EventStore | CheckpointStore | R>
-} = Runner.layerAsync as never
+    options?: O
+  ): Layer.Layer<Running<Name>, StoreError | InvalidInput, EventStore | CheckpointStore | R | Parking<O>>
+} = Worker.layerAsync as never
+
+export {
+  /**
+   * Runs a projection inside the transaction of every append.
+   *
+   * @since 0.1.0
+   * @category layers
+   */
+  layerInline
+} from "./ProjectionInline.ts"
 
 /**
- * What a projection came to.
+ * The parked events' store, where options ask for it.
  *
  * @since 0.1.0
  * @category models
  */
-export interface CaughtUp<out S> {
-  readonly state: S
-  readonly position: Position
-  /** How many events were projected now. */
-  readonly projected: number
-}
+export type Parking<O> = "onFailure" extends keyof O ? "park" extends O["onFailure"] ? ParkedEvents : never : never
 
 /**
  * Projects what was recorded since the last time, up to the head of the log as it is now, and ends. For programs that run
@@ -361,14 +306,18 @@ export interface CaughtUp<out S> {
  * @category runners
  */
 export const catchUp: {
-  <Name extends string, S, E>(
+  <Name extends string, S, E, const O extends RunOptions = {}>(
     self: Projection<Name, S, E>,
-    options?: RunOptions
-  ): Effect.Effect<CaughtUp<S>, ReadError, EventStore | SnapshotStore>
-  <Name extends string, E, Err, R>(
+    options?: O
+  ): Effect.Effect<CaughtUp<S>, ReadError, EventStore | SnapshotStore | Parking<O>>
+  <Name extends string, E, Err, R, const O extends RunOptions = {}>(
     self: Handler<Name, E, Err, R>,
-    options?: RunOptions
-  ): Effect.Effect<CaughtUp<void>, Err | ReadError | CheckpointConflict, EventStore | CheckpointStore | R>
+    options?: O
+  ): Effect.Effect<
+    CaughtUp<void>,
+    Err | ReadError | CheckpointConflict,
+    EventStore | CheckpointStore | R | Parking<O>
+  >
 } = Runner.catchUp as never
 
 /**

@@ -1,0 +1,131 @@
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as Projection from "../cqrs/ProjectionDefinition.ts"
+import type { Handle, RunOptions } from "../cqrs/ProjectionRunning.ts"
+import { ProjectionStopped } from "../cqrs/ProjectionStopped.ts"
+import type { Position } from "../event/Position.ts"
+import { CheckpointConflict } from "../store/CheckpointStore.ts"
+import { EventStore, type Operations } from "../store/EventStore.ts"
+import * as Changes from "./changes.ts"
+import { open } from "./projectionOpen.ts"
+import { filterOf, project, running } from "./projectionRunner.ts"
+import * as Site from "./projectionSite.ts"
+import type { Work } from "./projectionWork.ts"
+
+/** How often a projection that runs looks whether it was rebuilt. */
+export const lookEvery = Duration.seconds(1)
+
+/** Where a handle hides the work from all but this library. */
+export const AtWork: unique symbol = Symbol.for("effect-skald/cqrs/Projection/AtWork")
+
+export interface WorkerHandle extends Handle<any> {
+  readonly [AtWork]: () => Work
+}
+
+/** A rebuilt model answers now, and this one is not written any more. */
+class Superseded {
+  readonly _tag = "Superseded"
+}
+
+/** Runs a projection in the background of the scope, generation after generation. */
+export const start = (
+  self: Projection.Any,
+  options: RunOptions | undefined,
+  site: Partial<Site.Site> = {}
+): Effect.Effect<WorkerHandle, unknown, any> =>
+  Effect.gen(function*() {
+    const store = yield* EventStore
+    let generation = yield* Site.generation(self)
+    const reopen = Effect.suspend(() => open(self, { shard: "", ...site, generation }, options))
+    let work = yield* reopen
+    const progress = yield* Changes.make()
+    const stopped = yield* Deferred.make<never, ProjectionStopped>()
+    const advance = () => progress.advance(work.position)
+    advance()
+    /** Fails where a rebuilt model has been swapped in. */
+    const look = Effect.flatMap(Site.generation(self), (now) => {
+      if (now === generation) return Effect.void
+      generation = now
+      return Effect.fail(new Superseded())
+    })
+    const watch = Effect.forever(Effect.zipRight(Effect.sleep(lookEvery), Effect.catchAll(look, orElse)))
+    const run: Effect.Effect<void, unknown, any> = Effect.suspend(() =>
+      Effect.raceFirst(
+        Effect.catchIf(
+          follow(self, options, store, work, advance),
+          (error) => error instanceof CheckpointConflict,
+          (conflict) => Effect.zipRight(look, Effect.fail(conflict))
+        ),
+        watch
+      )
+    ).pipe(Effect.catchIf(
+      (error) => error instanceof Superseded,
+      () =>
+        Effect.flatMap(reopen, (next) => {
+          work = next
+          advance()
+          return run
+        })
+    ))
+    yield* run.pipe(
+      // one who stops this fiber is not heard here: what is, even an interruption, came from inside
+      Effect.catchAllCause((cause) => {
+        const error = new ProjectionStopped({
+          projection: self.name,
+          position: work.position,
+          cause: Cause.squash(cause)
+        })
+        return Effect.zipRight(Effect.logError(error.message, cause), Deferred.fail(stopped, error))
+      }),
+      Effect.interruptible,
+      Effect.forkScoped
+    )
+    return {
+      [AtWork]: () => work,
+      state: Effect.sync(() => work.state()),
+      position: Effect.sync(() => work.position as Position),
+      awaitPosition: (position) =>
+        Effect.suspend(() =>
+          work.position >= position
+            ? Effect.void
+            : Effect.raceFirst(Effect.orDie(progress.awaitBeyond(position - 1)), Deferred.await(stopped))
+        ),
+      stopped: Deferred.await(stopped)
+    } satisfies WorkerHandle
+  }) as Effect.Effect<WorkerHandle, unknown, Scope.Scope>
+
+/** A look that failed is followed by the next one. */
+const orElse = (error: unknown): Effect.Effect<void, Superseded> =>
+  error instanceof Superseded ? Effect.fail(error) : Effect.void
+
+export const layerAsync = (self: Projection.Any, options?: RunOptions) =>
+  Layer.scoped(running(self), start(self, options))
+
+/** Catches up, then follows. */
+export const follow = (
+  self: Projection.Any,
+  options: RunOptions | undefined,
+  store: Operations,
+  work: Work,
+  advance: () => void
+) =>
+  Effect.flatMap(Effect.context<any>(), (context) => {
+    const onCaughtUp = (position: number) =>
+      work.caughtUp(position).pipe(
+        Effect.catchAllCause((cause) =>
+          Effect.logWarning(`projection ${self.name} could not keep its position ${position}`, cause)
+        ),
+        Effect.zipRight(Effect.sync(advance)),
+        Effect.provide(context)
+      )
+    return project(
+      work,
+      options,
+      () => store.subscribe({ ...filterOf(self), after: work.position, onCaughtUp }),
+      () => Effect.sync(advance)
+    )
+  })
