@@ -24,6 +24,7 @@ import type { StoreError } from "../store/StoreError.ts"
 import { Tombstoned } from "../store/Tombstone.ts"
 import * as AppendRequest from "./appendRequest.ts"
 import * as Faults from "./faults.ts"
+import * as Marks from "./marks.ts"
 import * as ReadRequest from "./readRequest.ts"
 import * as Rows from "./rows.ts"
 import { tenantKey } from "./tenantKey.ts"
@@ -86,7 +87,7 @@ export const makeEncoded = <C extends Driver.Capability = never>(
       stream: string,
       expected: ExpectedVersion
     ): Effect.Effect<Driver.Tombstoning, InvalidInput | StoreError> => {
-      const events = [{ type: Tombstoned.fields._tag.literals[0], payload: Tombstoned.make({}) }]
+      const events = [{ type: Marks.tombstoned, payload: Tombstoned.make({}) }]
       const made = AppendRequest.make([{ stream, events }], undefined, { ...around(fiber), marks: true })
       if ("_tag" in made) {
         return made._tag === "InvalidEvent" ? Effect.fail(new InvalidInput({ faults: made.faults })) : Effect.die(made)

@@ -15,41 +15,8 @@ import * as Query from "../store/Query.ts"
 import { StoreError } from "../store/StoreError.ts"
 import * as Changes from "./changes.ts"
 import * as Idempotency from "./idempotency.ts"
-
-/** What was appended, and where it stands. */
-interface Entry {
-  readonly given: Driver.NewRow
-  readonly owner: StreamLog
-  readonly version: number
-  readonly position: number
-  readonly recordedAt: number
-}
-
-interface StreamLog {
-  readonly tenant: string
-  readonly stream: string
-  readonly category: string | null
-  /** Version 1 stands at 0. */
-  readonly entries: Array<Entry>
-  firstVersion: number
-  tombstoned: boolean
-}
-
-const rowOf = ({ given, owner, position, recordedAt, version }: Entry): Driver.Row => ({
-  id: given.id,
-  stream: owner.stream,
-  version,
-  position,
-  type: given.type,
-  schemaVersion: given.schemaVersion,
-  format: given.format,
-  payload: given.payload,
-  metadata: given.metadata,
-  source: given.source,
-  tags: given.tags.length === 0 ? null : JSON.stringify(given.tags),
-  occurredAt: given.occurredAt,
-  recordedAt
-})
+import { type Entry, Index, keyOf, none, rowOf, type StreamLog, upperBound } from "./memoryLog.ts"
+import * as Transfer from "./memoryTransfer.ts"
 
 const knownOf = ({ given, owner, position, recordedAt, version }: Entry): Idempotency.Known => ({
   stream: owner.stream,
@@ -59,45 +26,15 @@ const knownOf = ({ given, owner, position, recordedAt, version }: Entry): Idempo
   content: given.content
 })
 
-/**
- * Lists of entries, in order of position, by a key of a tenant. An append does not pay for it: whoever looks something up
- * adds what came since the last time.
- */
-class Index {
-  readonly lists = new Map<string, Array<Entry>>()
-  readonly log: ReadonlyArray<Entry>
-  readonly namesOf: (entry: Entry) => ReadonlyArray<string | null>
-  seen = 0
-  constructor(log: ReadonlyArray<Entry>, namesOf: (entry: Entry) => ReadonlyArray<string | null>) {
-    this.log = log
-    this.namesOf = namesOf
-  }
-  /** The entries up to a position, beyond which a hook may still undo them. */
-  get(tenant: string, name: string, upTo: number): ReadonlyArray<Entry> {
-    for (; this.seen < upTo; this.seen++) {
-      const entry = this.log[this.seen]!
-      for (const each of this.namesOf(entry)) if (each !== null) this.add(keyOf(entry.owner.tenant, each), entry)
-    }
-    return this.lists.get(keyOf(tenant, name)) ?? none
-  }
-  add(key: string, entry: Entry): void {
-    const list = this.lists.get(key)
-    if (list === undefined) this.lists.set(key, [entry])
-    else list.push(entry)
-  }
-}
-
-const none: ReadonlyArray<Entry> = []
+/** The one name that the events of a tenant are listed under. */
+const theTenant: ReadonlyArray<string> = [""]
 
 /** Whether the fiber runs a hook, and so holds the lock. */
 const insideHook = globalValue("effect-skald/store/memory/insideHook", () => FiberRef.unsafeMake(false))
 
-/** No name holds NUL. */
-const keyOf = (tenant: string, name: string): string => tenant === "" ? name : `${tenant}\u0000${name}`
-
 export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen(function*() {
   const changes = yield* Changes.make()
-  /** Position 1 stands at 0. */
+  /** In the order of positions. */
   const log: Array<Entry> = []
   const streams = new Map<string, StreamLog>()
   const ids = new Map<string, Entry>()
@@ -105,33 +42,44 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
   const byType = new Index(log, ({ given }) => [given.type])
   const byTag = new Index(log, ({ given }) => given.tags)
   const byCorrelation = new Index(log, ({ given }) => [given.correlationId])
+  const byTenant = new Index(log, () => theTenant)
+  /** The tenant of all events, while there is but one. */
+  let sole: string | undefined
+  let mixed = false
   let recordedAt = 0
-  /** How far readers see: a hook may still undo what lies beyond. */
+  /** The position of the last event, and of one that was removed. */
+  let last = 0
+  /** How far readers see, and how many events that are: a hook may still undo what lies beyond. */
   let head = 0
+  let shown = 0
+  /** How much was ever removed. */
+  let removed = 0
   /** Held while hooks run. */
   const lock = Effect.unsafeMakeSemaphore(1)
   let hooksRunning = false
 
   const add = (entry: Entry): void => {
+    last = entry.position
     log.push(entry)
     entry.owner.entries.push(entry)
     ids.set(keyOf(entry.owner.tenant, entry.given.id), entry)
   }
 
   const removeLast = (): void => {
-    const { given, owner } = log.pop()!
+    const { given, owner, position } = log.pop()!
+    last = position - 1
     owner.entries.pop()
     if (owner.entries.length === 0) streams.delete(keyOf(owner.tenant, owner.stream))
     ids.delete(keyOf(owner.tenant, given.id))
   }
 
-  const isKept = (entry: Entry): boolean => !entry.owner.tombstoned && entry.version >= entry.owner.firstVersion
+  const isKept = (entry: Entry): boolean => entry.version >= entry.owner.firstVersion
 
   /** The first match after a position. What lies beyond the head belongs to the append that asks: its hook appends. */
   const firstMatch = (tenant: string, query: Query.Query, after: number): number | undefined => {
     let first: number | undefined
     const lists = candidates(tenant, query)
-    for (const list of log.length === head ? lists : [...lists, log.slice(head)]) {
+    for (const list of log.length === shown ? lists : [...lists, log.slice(shown)]) {
       for (let index = upperBound(list, after); index < list.length; index++) {
         const entry = list[index]!
         if (first !== undefined && entry.position >= first) break
@@ -144,13 +92,19 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     return first
   }
 
+  /** A list that holds all events of a tenant. */
+  const ofTenant = (tenant: string): ReadonlyArray<Entry> =>
+    mixed ? byTenant.get(tenant, "", shown) : sole === tenant ? log : none
+
   /** Lists that together hold every match of a query. */
   const candidates = (tenant: string, query: Query.Query): ReadonlyArray<ReadonlyArray<Entry>> =>
-    query._tag === "All" ? [log] : query.items.flatMap((item) =>
-      item.tags !== undefined && item.tags.length > 0
-        ? [shortest(item.tags.map((tag) => byTag.get(tenant, tag, head)))]
-        : item.types!.map((type) => byType.get(tenant, type, head))
-    )
+    query._tag === "All" ?
+      [ofTenant(tenant)] :
+      query.items.flatMap((item) =>
+        item.tags !== undefined && item.tags.length > 0
+          ? [shortest(item.tags.map((tag) => byTag.get(tenant, tag, shown)))]
+          : item.types!.map((type) => byType.get(tenant, type, shown))
+      )
 
   const refuse = (
     request: Driver.AppendRequest
@@ -173,10 +127,17 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     return undefined
   }
 
+  const note = (tenant: string): void => {
+    if (tenant === sole) return
+    mixed ||= sole !== undefined
+    sole = tenant
+  }
+
   const write = (request: Driver.AppendRequest): Driver.AppendResult => {
     recordedAt = Math.max(recordedAt, request.now)
     const events: Array<{ readonly version: number; readonly position: number }> = []
     const { groups, tenant } = request
+    note(tenant)
     for (const { category, events: rows, stream } of groups) {
       if (rows.length === 0) continue
       const key = keyOf(tenant, stream)
@@ -187,7 +148,7 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
       }
       for (const given of rows) {
         const version = owner.entries.length + 1
-        const position = log.length + 1
+        const position = last + 1
         add({ given, owner, version, position, recordedAt })
         events.push({ version, position })
       }
@@ -196,7 +157,8 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
   }
 
   const publish = (): void => {
-    head = log.length
+    head = last
+    shown = log.length
     changes.advance(head)
   }
 
@@ -245,7 +207,7 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
   /** The last version that readers see. */
   const visibleVersion = ({ entries }: StreamLog): number => {
     let version = entries.length
-    while (version > 0 && entries[version - 1]!.position > head) version--
+    while (version > 0 && (entries[version - 1]?.position ?? 0) > head) version--
     return version
   }
 
@@ -253,11 +215,11 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
   const source = (page: Driver.LogPage): ReadonlyArray<Entry> => {
     const { tenant } = page
     if (tenant === undefined) return log
-    const lists: Array<ReadonlyArray<Entry>> = [log]
+    const lists: Array<ReadonlyArray<Entry>> = [ofTenant(tenant)]
     if (page.stream !== undefined) lists.push(streams.get(keyOf(tenant, page.stream))?.entries ?? none)
-    if (page.category !== undefined) lists.push(byCategory.get(tenant, page.category, head))
-    if (page.correlationId !== undefined) lists.push(byCorrelation.get(tenant, page.correlationId, head))
-    if (page.types?.length === 1) lists.push(byType.get(tenant, page.types[0]!, head))
+    if (page.category !== undefined) lists.push(byCategory.get(tenant, page.category, shown))
+    if (page.correlationId !== undefined) lists.push(byCorrelation.get(tenant, page.correlationId, shown))
+    if (page.types?.length === 1) lists.push(byType.get(tenant, page.types[0]!, shown))
     if (page.query !== undefined) {
       const found = candidates(tenant, page.query)
       if (found.length === 1) lists.push(found[0]!)
@@ -301,6 +263,12 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     return entries.map(rowOf)
   }
 
+  const shorten = (stream: StreamLog, before: number): void => {
+    if (before <= stream.firstVersion) return
+    removed += before - stream.firstVersion
+    stream.firstVersion = before
+  }
+
   const existing = (tenant: string, stream: string) =>
     Effect.suspend((): Effect.Effect<StreamLog, StreamNotFound | StreamTombstoned> => {
       const found = streams.get(keyOf(tenant, stream))
@@ -328,7 +296,7 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     streamStatus: (tenant, stream) =>
       Effect.sync(() => {
         const found = streams.get(keyOf(tenant, stream))
-        const version = found === undefined ? 0 : visibleVersion(found)
+        const version = found === undefined ? 0 : visibleVersion(found) - (found.tombstoned ? 1 : 0)
         return found === undefined || version === 0 ? { state: "missing", version: 0, firstVersion: 1 } : {
           state: found.tombstoned ? "tombstoned" : "live",
           version,
@@ -345,16 +313,45 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     truncate: ({ before, stream, tenant }) =>
       lock.withPermits(1)(Effect.map(existing(tenant, stream), (found) => {
         if (before > found.entries.length + 1) return { state: "beyond", version: found.entries.length }
-        found.firstVersion = Math.max(found.firstVersion, before)
+        shorten(found, before)
         return { state: "done" }
       })),
-    tombstone: ({ expected, stream, tenant }) =>
+    tombstone: ({ expected, mark, now, stream, tenant }) =>
       lock.withPermits(1)(Effect.flatMap(existing(tenant, stream), (found) => {
         const actual = found.entries.length
         if (!Position.meets(expected, actual)) return Effect.fail(new VersionConflict({ stream, expected, actual }))
+        shorten(found, actual + 1)
+        removed++
         found.tombstoned = true
+        recordedAt = Math.max(recordedAt, now)
+        add({ given: mark, owner: found, version: actual + 1, position: last + 1, recordedAt })
+        publish()
         return Effect.void
       })),
+    transfer: Transfer.make({
+      log,
+      streams,
+      ids,
+      state: () => ({ head, removed }),
+      import: (batch) =>
+        lock.withPermits(1)(Effect.sync(() => {
+          if (batch.head !== last) return { state: "other", head: last }
+          const added = Transfer.read(batch, streams, ids)
+          for (const entry of added.entries) {
+            note(entry.owner.tenant)
+            log.push(entry)
+          }
+          for (const { firstVersion, of, tombstoned } of added.shortened) {
+            shorten(of, firstVersion)
+            if (tombstoned && !of.tombstoned) removed++
+            of.tombstoned = tombstoned
+          }
+          last = Math.max(last, added.position)
+          recordedAt = Math.max(recordedAt, added.recordedAt)
+          publish()
+          return { state: "done" }
+        }))
+    }),
     awaitBeyond: changes.awaitBeyond,
     withTransaction: undefined as never
   }
@@ -363,18 +360,6 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
 const isWithin = (time: NonNullable<Driver.LogPage["time"]>, { given, recordedAt }: Entry): boolean => {
   const instant = time.of === "recordedAt" ? recordedAt : given.occurredAt
   return instant >= time.since && instant < time.until
-}
-
-/** The index of the first entry beyond a position. */
-const upperBound = (list: ReadonlyArray<Entry>, position: number): number => {
-  let low = 0
-  let high = list.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (list[middle]!.position <= position) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 const shortest = (lists: ReadonlyArray<ReadonlyArray<Entry>>): ReadonlyArray<Entry> =>

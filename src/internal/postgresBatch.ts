@@ -58,7 +58,7 @@ export const locksOf = (batch: ReadonlyArray<Prepared>): ReadonlyArray<readonly 
   for (const { locks } of batch) {
     for (const [key, exclusive] of locks) if (exclusive || !all.has(key)) all.set(key, exclusive)
   }
-  return Array.from(all).sort((left, right) => left[0] - right[0])
+  return Locks.inOrder(all)
 }
 
 /** The columns that the database's function is given, in its order. */
@@ -152,7 +152,7 @@ export const parameters = (
 }
 
 /** Text in one column and bytes in the other; text with NUL, which PostgreSQL's text cannot hold, in both. */
-const addPayload = (payload: Serialized, texts: Array<unknown>, bytes: Array<unknown>): void => {
+export const addPayload = (payload: Serialized, texts: Array<unknown>, bytes: Array<unknown>): void => {
   if (typeof payload !== "string") {
     texts.push(null)
     bytes.push(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength))

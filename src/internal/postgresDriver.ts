@@ -14,6 +14,7 @@ import * as Hints from "./postgresHints.ts"
 import * as Locks from "./postgresLocks.ts"
 import * as Reads from "./postgresReads.ts"
 import * as Transaction from "./postgresTransaction.ts"
+import * as Transfer from "./postgresTransfer.ts"
 
 /** What a driver is made with, besides its client. */
 export interface Settings {
@@ -170,42 +171,65 @@ export const make = (
 
     // ---------------------------------------------------------------------------------------------------- lifecycle
 
-    const statusText = `SELECT
-        greatest(coalesce((SELECT max(version) FROM ${table("events")} WHERE stream = $1 AND tenant = $2), 0),
-          coalesce(mark.version, 0)),
+    const statusText = `SELECT coalesce(mark.version, 0),
+        coalesce((SELECT max(version) FROM ${table("events")} WHERE stream = $1 AND tenant = $2), 0),
         coalesce(mark.first_version, 1), coalesce(mark.tombstoned, false)
       FROM (SELECT 1) AS one LEFT JOIN ${table("marks")} AS mark ON mark.stream = $1 AND mark.tenant = $2`
 
-    /** Removes what stands below a version; `ending` ends the stream. */
+    const removeText = `SELECT version, tombstoned, fits FROM ${table("remove")}(${
+      Array.from({ length: 19 }, (_, index) => `$${index + 1}`).join(", ")
+    })`
+
+    /** Removes what stands below a version; with a mark, ends the stream. */
     const remove = (
       operation: string,
       target: { readonly tenant: string; readonly stream: string },
       before: number,
-      ending: boolean,
-      expected: number
+      end: Driver.Tombstoning | undefined
     ) =>
-      Effect.flatMap(
-        outside(Effect.mapError(
-          query(`SELECT version, tombstoned, fits FROM ${table("remove")}($1, $2, $3, $4, $5, $6, $7)`, [
-            target.tenant,
-            target.stream,
-            Locks.ofLog(target.tenant),
-            Locks.ofStream(target.tenant, target.stream),
-            before,
-            ending,
-            expected
-          ]),
-          (error) => storeError(operation, error)
-        )),
-        (
-          rows
-        ): Effect.Effect<{ readonly version: number; readonly fits: boolean }, StreamNotFound | StreamTombstoned> => {
-          const [version, tombstoned, fits] = rows[0]!
-          if (tombstoned === true) return Effect.fail(new StreamTombstoned(target))
-          if (Number(version) === 0) return Effect.fail(new StreamNotFound(target))
-          return Effect.succeed({ version: Number(version), fits: fits === true })
-        }
-      )
+      Effect.withFiberRuntime<
+        { readonly version: number; readonly fits: boolean },
+        StreamNotFound | StreamTombstoned | StoreError
+      >((fiber) => {
+        const { stream, tenant } = target
+        const locks = Locks.inOrder(Locks.ofStreams(tenant, stream, end?.mark.type))
+        const texts: Array<unknown> = []
+        const bytes: Array<unknown> = []
+        if (end !== undefined) Batch.addPayload(end.mark.payload, texts, bytes)
+        const params = [
+          tenant,
+          stream,
+          locks.map(([key]) => key),
+          locks.map(([, exclusive]) => exclusive),
+          before,
+          end === undefined ? -1 : Batch.expectation(end.expected),
+          end !== undefined,
+          end?.category ?? null,
+          end?.mark.id ?? null,
+          end?.mark.schemaVersion ?? null,
+          end?.mark.format ?? null,
+          texts[0] ?? null,
+          bytes[0] ?? null,
+          end?.mark.metadata ?? null,
+          end?.mark.correlationId ?? null,
+          end?.mark.source ?? null,
+          end?.mark.occurredAt ?? null,
+          end?.mark.content ?? null,
+          Transaction.isInside(fiber) ? channel ?? "" : ""
+        ]
+        return Effect.flatMap(
+          outside(Effect.mapError(query(removeText, params), (error) => storeError(operation, error))),
+          (rows): Effect.Effect<
+            { readonly version: number; readonly fits: boolean },
+            StreamNotFound | StreamTombstoned
+          > => {
+            const [version, tombstoned, fits] = rows[0]!
+            if (tombstoned === true) return Effect.fail(new StreamTombstoned({ stream }))
+            if (Number(version) === 0) return Effect.fail(new StreamNotFound({ stream }))
+            return Effect.succeed({ version: Number(version), fits: fits === true })
+          }
+        )
+      })
 
     const driver: Driver.Driver<"transactions" | "durable" | "shared"> = {
       name: "postgres",
@@ -232,12 +256,11 @@ export const make = (
       ),
       streamStatus: (tenant, stream) =>
         Effect.map(read("EventStore.streamState", { text: statusText, params: [stream, tenant] }), (rows) => {
-          const [version, firstVersion, tombstoned] = rows[0]!
-          return {
-            state: tombstoned === true ? "tombstoned" : Number(version) === 0 ? "missing" : "live",
-            version: Number(version),
-            firstVersion: Number(firstVersion)
-          }
+          const [marked, last, first, tombstoned] = rows[0]!
+          const firstVersion = Number(first)
+          if (tombstoned === true) return { state: "tombstoned", version: Number(marked), firstVersion }
+          const version = Math.max(Number(marked), Number(last))
+          return { state: version === 0 ? "missing" : "live", version, firstVersion }
         }),
       find: (tenant, id) =>
         Effect.map(
@@ -253,15 +276,26 @@ export const make = (
         ),
       truncate: ({ before, stream, tenant }) =>
         Effect.map(
-          remove("EventStore.truncate", { tenant, stream }, before, false, -1),
+          remove("EventStore.truncate", { tenant, stream }, before, undefined),
           ({ fits, version }) => fits ? { state: "done" as const } : { state: "beyond" as const, version }
         ),
-      tombstone: ({ expected, stream, tenant }) =>
+      tombstone: (end) =>
         Effect.flatMap(
-          remove("EventStore.tombstone", { tenant, stream }, 0, true, Batch.expectation(expected)),
+          remove("EventStore.tombstone", end, 0, end),
           ({ fits, version }) =>
-            fits ? Effect.void : Effect.fail(new VersionConflict({ stream, expected, actual: version }))
+            fits
+              ? Effect.sync(hints.committed)
+              : Effect.fail(new VersionConflict({ stream: end.stream, expected: end.expected, actual: version }))
         ),
+      transfer: Transfer.make({
+        table,
+        read: (text, params) => read("EventStore.transfer", { text, params }),
+        write: (effect) =>
+          Effect.tap(
+            Transaction.transact(sql, "EventStore.transfer")(effect),
+            () => Effect.sync(hints.committed)
+          )
+      }),
       awaitBeyond: hints.awaitBeyond,
       withTransaction: (effect) =>
         Effect.tap(Transaction.transact(sql, "EventStore.withTransaction")(effect), () => Effect.sync(hints.committed))

@@ -1,3 +1,5 @@
+import * as Marks from "./marks.ts"
+
 /** The functions that live in the database, one text each. They are part of the migrations: a change is a new migration. */
 type Table = (name: string) => string
 
@@ -79,7 +81,7 @@ BEGIN
   IF items IS NULL THEN
     RETURN (SELECT position FROM ${
     table("events")
-  } WHERE tenant = owner AND position > after ORDER BY position LIMIT 1);
+  } WHERE tenant = owner AND position > after AND type <> '${Marks.tombstoned}' ORDER BY position LIMIT 1);
   END IF;
   FOR item IN SELECT types, tags FROM json_to_recordset(items) AS given(types text[], tags text[]) LOOP
     IF coalesce(cardinality(item.tags), 0) = 0 THEN
@@ -292,12 +294,15 @@ BEGIN
 END $body$`
 
 /**
- * Removes the events of a stream below a version, for ever, and remembers their ids; ends the stream when `ending` is true.
- * Answers with what the stream was: its version, and whether it was tombstoned. Refuses what its caller must refuse.
+ * Removes the events of a stream below a version, for ever, and remembers their ids. With a position to come, of a mark, it
+ * ends the stream: all its events are removed, and the mark is the last. Answers with what the stream was: its version, and
+ * whether it was tombstoned. Refuses what its caller must refuse. `l_` are the locks that it needs, in the order of all.
  */
 export const remove = (table: Table): string =>
   `CREATE FUNCTION ${table("remove")}(
-  owner text, name text, wide int4, own int4, before int8, ending boolean, expected int8,
+  owner text, name text, l_key int4[], l_exclusive boolean[], before int8, expected int8, ending boolean,
+  m_category text, m_id text, m_schema_version int4, m_format text, m_payload text, m_bytes bytea, m_metadata text,
+  m_correlation text, m_source text, m_occurred int8, m_content text, channel text,
   OUT version int8, OUT tombstoned boolean, OUT fits boolean
 ) LANGUAGE plpgsql AS $body$
 #variable_conflict use_column
@@ -305,16 +310,15 @@ DECLARE
   class CONSTANT int4 := '${table("events")}'::regclass::oid::int8::bit(32)::int4;
   bound int8 := before;
   last int8;
+  at int8;
 BEGIN
-  IF wide < own THEN
-    PERFORM pg_advisory_xact_lock_shared(class, wide);
-    PERFORM pg_advisory_xact_lock(class, own);
-  ELSE
-    PERFORM pg_advisory_xact_lock(class, own);
-    IF wide <> own THEN
-      PERFORM pg_advisory_xact_lock_shared(class, wide);
+  FOR i IN 1 .. cardinality(l_key) LOOP
+    IF l_exclusive[i] THEN
+      PERFORM pg_advisory_xact_lock(class, l_key[i]);
+    ELSE
+      PERFORM pg_advisory_xact_lock_shared(class, l_key[i]);
     END IF;
-  END IF;
+  END LOOP;
   SELECT greatest(
     coalesce((SELECT max(event.version) FROM ${table("events")} AS event WHERE stream = name AND tenant = owner), 0),
     coalesce(mark.version, 0)
@@ -346,4 +350,18 @@ BEGIN
   VALUES (name, owner, ${table("remove")}.version, bound, ending)
   ON CONFLICT ON CONSTRAINT ${table("marks")}_pkey DO UPDATE SET
     version = excluded.version, first_version = greatest(mark.first_version, excluded.first_version), tombstoned = ending;
+  IF ending THEN
+    SELECT drawn.first, drawn.at INTO last, at FROM ${table("draw")}(1) AS drawn;
+    INSERT INTO ${table("events")} (
+      position, version, occurred_at, recorded_at, schema_version, tenant, stream, category, id, type, format,
+      correlation_id, source, tags, content, metadata, payload, payload_bytes
+    )
+    VALUES (
+      last, ${table("remove")}.version + 1, m_occurred, at, m_schema_version, owner, name, m_category, m_id,
+      '${Marks.tombstoned}', m_format, m_correlation, m_source, NULL, m_content, m_metadata, m_payload, m_bytes
+    );
+    IF channel <> '' THEN
+      PERFORM pg_notify(channel, '');
+    END IF;
+  END IF;
 END $body$`

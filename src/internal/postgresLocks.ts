@@ -63,6 +63,20 @@ export const make = ({ failIf, groups, tenant }: Driver.AppendRequest): Locks =>
   return locks.size > most ? new Map([[ofLog(tenant), true]]) : locks
 }
 
+/** The locks of a truncation, or of the end of a stream, whose mark is of a type. */
+export const ofStreams = (tenant: string, stream: string, type: string | undefined): Locks => {
+  const locks = new Map([[ofLog(tenant), false], [ofStream(tenant, stream), true]])
+  if (type !== undefined) {
+    const key = numberOf("type", tenant, type)
+    if (!locks.has(key)) locks.set(key, false)
+  }
+  return locks
+}
+
+/** In the order that everybody takes them. */
+export const inOrder = (locks: Iterable<readonly [number, boolean]>): ReadonlyArray<readonly [number, boolean]> =>
+  Array.from(locks).sort((left, right) => left[0] - right[0])
+
 const addItem = (item: Query.Item, add: (kind: string, name: string, exclusive: boolean) => void): void => {
   const tag = item.tags?.[0]
   if (tag !== undefined) add("tag", tag, true)

@@ -1,5 +1,6 @@
 import type * as Driver from "../store/Driver.ts"
 import type * as Query from "../store/Query.ts"
+import * as Marks from "./marks.ts"
 
 /** A statement's text and what it is given. */
 export interface Plan {
@@ -7,7 +8,7 @@ export interface Plan {
   readonly params: ReadonlyArray<unknown>
 }
 
-const columns = [
+export const columns = [
   "position",
   "stream",
   "version",
@@ -48,6 +49,7 @@ const maxSources = 64
 export const streamPage = (table: (name: string) => string, page: Driver.StreamPage): Plan => ({
   text: `SELECT ${columns} FROM ${table("events")} AS event
     WHERE event.stream = $1 AND event.tenant = $2 AND event.version >= $3 AND event.version <= $4
+      AND event.type <> '${Marks.tombstoned}'
     ORDER BY event.version${page.backwards ? " DESC" : ""} LIMIT $5`,
   params: [page.stream, page.tenant, page.from, page.to, page.limit]
 })

@@ -14,6 +14,7 @@ import * as Errors from "./sqliteErrors.ts"
 import * as Reads from "./sqliteEventReads.ts"
 import * as EventSql from "./sqliteEventSql.ts"
 import * as GroupCommit from "./sqliteGroupCommit.ts"
+import * as Transfer from "./sqliteTransfer.ts"
 
 /** The driver over tables that are there. */
 export const make = (
@@ -60,7 +61,8 @@ export const make = (
     const onWriter: Reads.Run = (text, params) => client.prepare("writer", text, "array").all(...params) as any
     const onReader: Reads.Run = (text, params) => client.prepare("reader", text, "array").all(...params) as any
 
-    const head = read("EventStore.head", (run) => run(sql.head, [])[0]![0] as number)
+    const headOf = (run: Reads.Run) => run(sql.head, [])[0]![0] as number
+    const head = read("EventStore.head", headOf)
     const changes = yield* Changes.make(shared ? { every: pollInterval, head } : undefined)
     const appender = Appender.make(client, sql)
     const group = yield* GroupCommit.make(client, appender, changes.advance)
@@ -100,7 +102,9 @@ export const make = (
         number
       ]
       const version = Math.max(last, marked)
-      return { state: tombstoned === 1 ? "tombstoned" : version === 0 ? "missing" : "live", version, firstVersion }
+      return tombstoned === 1
+        ? { state: "tombstoned", version: marked, firstVersion }
+        : { state: version === 0 ? "missing" : "live", version, firstVersion }
     }
 
     const write = (text: string, ...params: ReadonlyArray<unknown>) => client.prepare("writer", text).run(...params)
@@ -137,7 +141,7 @@ export const make = (
       // The head is read first: an event that is recorded in between belongs to the next page.
       readLog: (page) =>
         read("EventStore.readAll", (run) => {
-          const to = Math.min(page.to, run(sql.head, [])[0]![0] as number)
+          const to = Math.min(page.to, headOf(run))
           const { params, text } = Reads.plan(sql, { ...page, to }, run)
           const rows = run(text, params).map(Reads.toRow)
           const full = rows.length === page.limit && rows.length > 0
@@ -164,10 +168,10 @@ export const make = (
             return Effect.succeed({ state: "done" })
           }
         )),
-      tombstone: ({ expected, stream, tenant }) =>
+      tombstone: ({ category, expected, mark, now, stream, tenant }) =>
         Effect.flatten(inTransaction(
           "EventStore.tombstone",
-          (): Effect.Effect<void, VersionConflict | StreamNotFound | StreamTombstoned> => {
+          (transaction): Effect.Effect<void, VersionConflict | StreamNotFound | StreamTombstoned> => {
             const { state, version } = status(onWriter, tenant, stream)
             if (state !== "live") return Effect.fail(gone(state, stream))
             if (!Position.meets(expected, version)) {
@@ -175,9 +179,23 @@ export const make = (
             }
             remove(tenant, stream, version + 1)
             write(sql.mark, stream, tenant, version, version + 1, 1)
+            const position = headOf(onWriter) + 1
+            const recordedAt = Math.max(onWriter(sql.recordedAtOf, [])[0]![0] as number, now)
+            Transfer.insert(write, sql, mark, { tenant, stream, category, version: version + 1, position, recordedAt })
+            transaction.onCommit(() => changes.advance(position))
             return Effect.void
           }
         )),
+      transfer: Transfer.make(sql, {
+        read,
+        write: (operation, run) =>
+          inTransaction(operation, (transaction) =>
+            run({
+              head: headOf(onWriter),
+              write,
+              onCommit: (position) => transaction.onCommit(() => changes.advance(position))
+            }))
+      }),
       awaitBeyond: changes.awaitBeyond,
       withTransaction: client.withTransaction
     }

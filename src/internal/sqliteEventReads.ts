@@ -1,5 +1,6 @@
 import type * as Driver from "../store/Driver.ts"
 import type * as Query from "../store/Query.ts"
+import * as Marks from "./marks.ts"
 import { columns, type EventSql } from "./sqliteEventSql.ts"
 
 /** A statement's text and what it is given. */
@@ -81,7 +82,12 @@ export const firstMatch = (
     backwards: false,
     limit: 1
   }
-  const { params, text } = select(sql, page, chosen(sql, page, run) ?? [scan(sql)], ["position"])
+  const found = chosen(sql, page, run) ?? [scan(sql)]
+  // the mark of a tombstone is no event
+  const sources = query._tag === "All"
+    ? found.map((source) => ({ ...source, also: ["+event.type <> ?"], alsoParams: [Marks.tombstoned] }))
+    : found
+  const { params, text } = select(sql, page, sources, ["position"])
   return run(text, params)[0]?.[0]
 }
 

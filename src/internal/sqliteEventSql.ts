@@ -1,3 +1,4 @@
+import * as Marks from "./marks.ts"
 import type { Migration } from "./sqlMigrations.ts"
 
 /** The tables of the event store, and the statements whose text never changes. */
@@ -35,9 +36,6 @@ export interface EventSql {
   readonly remember: string
   readonly moved: string
 }
-
-/** The mark of a tombstone: the last event of its stream, which reads of the stream do not show. */
-export const mark: "$Tombstoned" = "$Tombstoned"
 
 /** What a row is read as, in the order that `sqliteEventReads.toRow` expects. */
 export const columns = [
@@ -205,9 +203,9 @@ export const make = (prefix: string): EventSql => {
     firstOfStream:
       `SELECT version, position FROM ${events} WHERE ${ofStream} AND version >= ? ORDER BY version LIMIT 1`,
     streamForwards: `SELECT ${row} FROM ${events}
-      WHERE ${ofStream} AND version >= ? AND version <= ? AND type <> '${mark}' ORDER BY version LIMIT ?`,
+      WHERE ${ofStream} AND version >= ? AND version <= ? AND type <> '${Marks.tombstoned}' ORDER BY version LIMIT ?`,
     streamBackwards: `SELECT ${row} FROM ${events}
-      WHERE ${ofStream} AND version >= ? AND version <= ? AND type <> '${mark}' ORDER BY version DESC LIMIT ?`,
+      WHERE ${ofStream} AND version >= ? AND version <= ? AND type <> '${Marks.tombstoned}' ORDER BY version DESC LIMIT ?`,
     removed: `SELECT ifnull(sum(first_version - 1 + tombstoned), 0) FROM ${marks}`,
     wholeRows:
       `SELECT ${row}, tenant, content FROM ${events} WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,

@@ -236,6 +236,139 @@ export interface Limits {
 }
 
 /**
+ * The end of a stream, and the mark of it: an event of the library's own that tells readers of the log.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Tombstoning {
+  readonly tenant: string
+  readonly stream: string
+  readonly category: string | null
+  readonly expected: ExpectedVersion
+  /** Written as the stream's last event, at the next position, in the transaction that ends the stream. */
+  readonly mark: NewRow
+  /** The appender's time, milliseconds since the epoch. */
+  readonly now: number
+}
+
+/**
+ * A row with what readers have no use for, and a copy of the log does.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface WholeRow extends Row {
+  /** `""` when there is none. */
+  readonly tenant: string
+  readonly content: string
+}
+
+/**
+ * What is remembered of an event that was truncated, or whose stream was tombstoned.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Remembered {
+  readonly tenant: string
+  readonly id: string
+  readonly stream: string
+  readonly version: number
+  readonly position: number
+  readonly recordedAt: number
+  readonly content: string
+}
+
+/**
+ * A stream that was truncated or tombstoned.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Shortened {
+  readonly tenant: string
+  readonly stream: string
+  /** Of its last event, the mark of a tombstone left aside. */
+  readonly version: number
+  /** Of a tombstoned stream one more than its version. */
+  readonly firstVersion: number
+  readonly tombstoned: boolean
+}
+
+/**
+ * Whether a copy that was begun is still a copy of the same log.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LogState {
+  /** The position up to which readers see the log. */
+  readonly head: number
+  /**
+   * How much was ever removed: the sum over all streams of their first version less one, and one more for each that is
+   * tombstoned. Whatever the driver, a copy has the same.
+   */
+  readonly removed: number
+}
+
+/**
+ * A part of a log that is copied into another store. Rows keep their positions, ids, times and contents.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TransferBatch {
+  /**
+   * The head that the log must have. Another one means that it holds, or is being given, other events: then nothing is
+   * written.
+   */
+  readonly head: number
+  /** Beyond the head, in the order of their positions. Gaps are kept, between positions and before first versions. */
+  readonly rows: ReadonlyArray<WholeRow>
+  readonly remembered: ReadonlyArray<Remembered>
+  readonly streams: ReadonlyArray<Shortened>
+}
+
+/**
+ * Reads and writes a log of all tenants as it stands, for copying whole stores. Names compare by the bytes of their UTF-8.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Transfer {
+  readonly state: Effect.Effect<LogState, StoreError>
+  /** Rows that can be read, marks of tombstones with them, by position: `after` exclusive, `to` inclusive. */
+  readonly rows: (page: {
+    readonly after: number
+    readonly to: number
+    readonly limit: number
+  }) => Effect.Effect<ReadonlyArray<WholeRow>, StoreError>
+  /** Ids of events that were removed, ordered by id and then tenant, from the first after one of them. */
+  readonly remembered: (page: {
+    readonly after: { readonly id: string; readonly tenant: string } | undefined
+    readonly limit: number
+  }) => Effect.Effect<ReadonlyArray<Remembered>, StoreError>
+  /**
+   * Streams of which something was removed, ordered by name and then tenant, from the first after one of them. Their
+   * versions are those of their last events at or below `to`.
+   */
+  readonly streams: (page: {
+    readonly after: { readonly stream: string; readonly tenant: string } | undefined
+    readonly to: number
+    readonly limit: number
+  }) => Effect.Effect<ReadonlyArray<Shortened>, StoreError>
+  /**
+   * Writes a part, all or nothing. The head is then the last position in it or before it, that of a removed event counted.
+   * Answers with the head that it found where it was another one, and has written nothing.
+   */
+  readonly write: (batch: TransferBatch) => Effect.Effect<
+    { readonly state: "done" } | { readonly state: "other"; readonly head: number },
+    StoreError
+  >
+}
+
+/**
  * The driver's contract.
  *
  * - An append is atomic: every row or none, whatever happens to the process. Concurrent appends may be committed together;
@@ -243,7 +376,9 @@ export interface Limits {
  * - Refusals win in the order of `AppendError`; `idempotency.judge` decides about known ids the same way for every driver.
  * - Positions grow in the order in which rows become visible: a reader that has seen position n has seen every row at or
  *   below n that it will ever see.
- * - Rows below a stream's first version, and those of a tombstoned stream, are shown by no read and match no condition.
+ * - Rows below a stream's first version, and those of a tombstoned stream, are shown by no read and match no condition. The
+ *   mark of a tombstone is shown by reads of the log, not by those of its stream; a condition on every event does not
+ *   match it (`Query.matches`).
  *
  * @since 0.1.0
  * @category models
@@ -270,12 +405,11 @@ export interface Driver<C extends Capability = never> {
     { readonly state: "done" } | { readonly state: "beyond"; readonly version: number },
     StreamNotFound | StreamTombstoned | StoreError
   >
-  /** Ends a stream for ever. */
-  readonly tombstone: (request: {
-    readonly tenant: string
-    readonly stream: string
-    readonly expected: ExpectedVersion
-  }) => Effect.Effect<void, VersionConflict | StreamNotFound | StreamTombstoned | StoreError>
+  /** Ends a stream for ever, and writes the mark of it. Its status goes on telling the version before the mark. */
+  readonly tombstone: (
+    request: Tombstoning
+  ) => Effect.Effect<void, VersionConflict | StreamNotFound | StreamTombstoned | StoreError>
+  readonly transfer: Transfer
   /** Waits until the log may reach beyond a position. It may answer too soon, never not at all. */
   readonly awaitBeyond: (position: number) => Effect.Effect<void, StoreError>
   /** Runs an effect in one transaction of the driver; appends inside it join it. */

@@ -19,7 +19,7 @@ import type { StreamId } from "../event/StreamId.ts"
 import * as Internal from "../internal/eventStore.ts"
 import * as Memory from "../internal/memoryDriver.ts"
 import type { AppendError, StreamNotFound, StreamTombstoned, VersionConflict } from "./AppendError.ts"
-import type { Capability, Driver } from "./Driver.ts"
+import type { Capability, Driver, Transfer } from "./Driver.ts"
 import type { Query } from "./Query.ts"
 import type { StoreError } from "./StoreError.ts"
 
@@ -275,10 +275,15 @@ export interface Operations {
     /** At most the last version plus one, which empties the stream. */
     readonly before: number
   }) => Effect.Effect<void, ReadError | StreamNotFound | StreamTombstoned>
-  /** Ends a stream for ever: no read shows it, no append reaches it. */
+  /**
+   * Ends a stream for ever: no read shows its events, no append reaches it, and its snapshots go where the fiber has a
+   * `SnapshotStore`. A mark in the log, `Tombstone.Tombstoned`, tells projections and subscriptions.
+   */
   readonly tombstone: (stream: string, options?: {
     readonly expected?: ExpectedVersion | undefined
   }) => Effect.Effect<void, ReadError | VersionConflict | StreamNotFound | StreamTombstoned>
+  /** A whole log as it stands, for `Export` and `Import`. */
+  readonly transfer: Transfer
   /**
    * Runs a hook inside the transaction of every append of this process, before it is committed, for as long as the scope is
    * open. A hook that fails fails that append, with `StoreError` of reason `hook`. Repeats do not run it.

@@ -130,7 +130,8 @@ export const check = (
 }
 
 /**
- * Whether an event matches: the meaning of a query, which every driver must agree with.
+ * Whether an event matches: the meaning of a query, which every driver must agree with. The marks of the library's own, whose
+ * types begin with `$`, are no events: {@link all} does not match them, and an item does only where it names their type.
  *
  * @since 0.1.0
  * @category predicates
@@ -139,8 +140,9 @@ export const matches = (
   query: Query,
   event: { readonly type: string; readonly tags: ReadonlyArray<string> }
 ): boolean =>
-  query._tag === "All" ||
-  query.items.some((item) =>
-    (item.types === undefined || item.types.length === 0 || item.types.includes(event.type)) &&
-    (item.tags === undefined || item.tags.every((tag) => event.tags.includes(tag)))
-  )
+  query._tag === "All" ?
+    !event.type.startsWith("$") :
+    query.items.some((item) =>
+      (item.types === undefined || item.types.length === 0 || item.types.includes(event.type)) &&
+      (item.tags === undefined || item.tags.every((tag) => event.tags.includes(tag)))
+    )

@@ -25,7 +25,9 @@ import * as Payloads from "../internal/conformance/payloads.ts"
 import * as Properties from "../internal/conformance/properties.ts"
 import * as StreamReads from "../internal/conformance/streamReads.ts"
 import * as Subscriptions from "../internal/conformance/subscriptions.ts"
+import * as Tombstones from "../internal/conformance/tombstones.ts"
 import * as Transactions from "../internal/conformance/transactions.ts"
+import * as Transfers from "../internal/conformance/transfers.ts"
 import type { Capability, Driver } from "../store/Driver.ts"
 import { type Capable, EventStore, type Service } from "../store/EventStore.ts"
 
@@ -105,10 +107,13 @@ export const suite = <E, const C extends Capability = never, E2 = never>(
         }))
       for (const section of sections) run(section)
       run(Properties.propertySection({ numRuns, seed }))
-      if ((capabilities as ReadonlyArray<Capability>).includes("transactions")) run(Transactions.transactionSection)
+      if ((capabilities as ReadonlyArray<Capability>).includes("transactions")) {
+        run(Transactions.transactionSection)
+        run(Tombstones.tombstoneTransactionSection)
+      }
     })
     if (driver === undefined) return
-    for (const section of [Formats.formatSection, Subscriptions.wakeSection]) {
+    for (const section of [Formats.formatSection, Subscriptions.wakeSection, Transfers.transferSection]) {
       describe(section.name, () => {
         for (const each of section.cases) {
           it.scoped(each.name, () => Effect.flatMap(driver as DriverOf<E2>, each.run), timeout)
@@ -129,6 +134,7 @@ const sections: ReadonlyArray<Section<Service>> = [
   StreamReads.streamReadSection,
   LogReads.logReadSection,
   Lifecycle.lifecycleSection,
+  Tombstones.tombstoneSection,
   Payloads.payloadSection,
   Correlations.correlationSection,
   Correlations.tenantSection,

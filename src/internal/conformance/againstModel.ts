@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import type { Raw } from "../../event/Envelope.ts"
 import type { Group } from "../../store/EventStore.ts"
 import type * as Query from "../../store/Query.ts"
-import { at, equal, increasing, positionsOf, read, readAll, refused, type Store, versionsOf } from "./case.ts"
+import { at, collect, equal, increasing, positionsOf, read, refused, type Store, versionsOf } from "./case.ts"
 import type { Model, Noted, Operation } from "./model.ts"
 
 /** Where events stand, in the store as in the model. */
@@ -48,10 +48,15 @@ export const step = (store: Store, model: Model, next: Operation, now: number): 
         (tag) => equal(tag, model.truncate(next.stream, next.before))
       )
     case "tombstone":
-      return Effect.map(
-        tagOf(store.tombstone(next.stream, { expected: next.expected })),
-        (tag) => equal(tag, model.tombstone(next.stream, next.expected ?? "any"))
-      )
+      return Effect.gen(function*() {
+        const tag = yield* tagOf(store.tombstone(next.stream, { expected: next.expected }))
+        equal(tag, model.tombstone(next.stream, next.expected ?? "any"))
+        if (tag !== "done") return
+        const marks = yield* collect(store.readAll({ stream: next.stream }))
+        equal(marks.map(({ type, version }) => [type, version]), [["$Tombstoned", model.versionOf(next.stream) + 1]])
+        increasing([back(model, 0), ...positionsOf(marks)], "positions")
+        model.noteMark(marks[0]!)
+      })
     case "read":
       return Effect.map(
         read(store, next.stream, next.options),
@@ -63,7 +68,7 @@ export const step = (store: Store, model: Model, next: Operation, now: number): 
         after: next.after === undefined ? undefined : back(model, next.after),
         to: next.to === undefined ? undefined : back(model, next.to)
       }
-      return Effect.map(readAll(store, options), (raws) => equal(places(raws), places(model.readAll(options))))
+      return Effect.map(collect(store.readAll(options)), (raws) => equal(places(raws), places(model.readAll(options))))
     }
     case "state":
       return Effect.map(store.streamState(next.stream), (state) => {

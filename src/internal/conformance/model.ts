@@ -3,6 +3,7 @@
  * what drivers must do; it shares no code with them.
  */
 import * as FastCheck from "effect/FastCheck"
+import type { Raw } from "../../event/Envelope.ts"
 import type { ExpectedVersion } from "../../event/Position.ts"
 import type { AppendOptions, Group, NewEvent, ReadAllOptions, ReadOptions } from "../../store/EventStore.ts"
 import * as Query from "../../store/Query.ts"
@@ -36,6 +37,7 @@ export class Model {
   readonly log: Array<Noted> = []
   readonly firstVersions = new Map<string, number>()
   readonly tombstones = new Set<string>()
+  readonly marks: Array<Noted> = []
 
   versionOf(stream: string): number {
     return this.log.filter((noted) => noted.stream === stream).length
@@ -135,6 +137,21 @@ export class Model {
     return "done"
   }
 
+  /** Notes the mark that a tombstone left, as the store shows it. */
+  noteMark(raw: Raw): void {
+    this.marks.push({
+      id: raw.id,
+      stream: raw.stream,
+      version: raw.version,
+      position: raw.position,
+      type: raw.type,
+      content: "",
+      tags: [],
+      correlationId: raw.metadata.correlationId!,
+      occurredAt: raw.occurredAt.epochMillis
+    })
+  }
+
   read(stream: string, options: ReadOptions): ReadonlyArray<Noted> {
     return directed(
       this.visible().filter(({ stream: of, version }) =>
@@ -145,8 +162,9 @@ export class Model {
   }
 
   readAll(options: ReadAllOptions): ReadonlyArray<Noted> {
+    const shown = [...this.visible(), ...this.marks].sort((one, other) => one.position - other.position)
     return directed(
-      this.visible().filter((noted) =>
+      shown.filter((noted) =>
         noted.position > (options.after ?? 0) &&
         noted.position <= (options.to ?? noted.position) &&
         (options.stream === undefined || noted.stream === options.stream) &&
@@ -154,7 +172,7 @@ export class Model {
           (noted.stream.includes("-") && noted.stream.split("-")[0] === options.category)) &&
         (options.types === undefined || options.types.includes(noted.type)) &&
         (options.correlationId === undefined || noted.correlationId === options.correlationId) &&
-        (options.query === undefined || Query.matches(options.query, noted)) &&
+        (options.query === undefined || options.query._tag === "All" || Query.matches(options.query, noted)) &&
         (options.since === undefined || noted.occurredAt >= (options.since as number)) &&
         (options.until === undefined || noted.occurredAt < (options.until as number))
       ),
