@@ -9,6 +9,7 @@
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position } from "../event/Position.ts"
@@ -70,7 +71,8 @@ export interface Service {
   /** Says of an entry that it failed again. */
   readonly failedAgain: (key: string, position: number, problem: string) => Effect.Effect<void, StoreError>
   /**
-   * Runs an effect in one transaction, where there are transactions; in memory what it did before it failed stays done.
+   * Runs an effect in one transaction, where there are transactions; in memory only what was forgotten comes back when it
+   * fails.
    */
   readonly atomically: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreError, R>
 }
@@ -192,13 +194,29 @@ export const layerMemory: Layer.Layer<ParkedEvents> = Layer.sync(ParkedEvents, (
         for (const entry of entries) if (!parked.has(entry.position)) parked.set(entry.position, entry)
       }),
     list: (key) => Effect.sync(() => [...of(key).values()].sort((a, b) => a.position - b.position)),
-    remove: (key, positions) => Effect.sync(() => positions.filter((position) => of(key).delete(position)).length),
+    remove: (key, positions) =>
+      Effect.map(FiberRef.get(removed), (removed) => {
+        const entries = positions.flatMap((position) => of(key).get(position) ?? [])
+        for (const entry of entries) of(key).delete(entry.position)
+        removed?.push(...entries.map((entry) => () => void of(key).set(entry.position, entry)))
+        return entries.length
+      }),
     failedAgain: (key, position, problem) =>
       Effect.sync(() => {
         const entry = of(key).get(position)
         if (entry === undefined) return
         of(key).set(position, { ...entry, reason: "failed", problem, attempts: entry.attempts + 1 })
       }),
-    atomically: (effect) => effect
+    atomically: (effect) =>
+      Effect.suspend(() => {
+        const comesBack: Array<() => void> = []
+        return Effect.onError(Effect.locally(effect, removed, comesBack), () =>
+          Effect.sync(() => {
+            for (const comeBack of comesBack) comeBack()
+          }))
+      })
   }
 })
+
+/** What the fiber's transaction in memory would have to bring back. */
+const removed = FiberRef.unsafeMake<Array<() => void> | undefined>(undefined)

@@ -5,7 +5,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 
 /**
  * Whether what is done for an event may reach the world outside: mails, payments, messages. Off while a rebuild or a replay

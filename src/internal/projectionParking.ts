@@ -1,7 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import { type Parked, ParkedEvents, type Service } from "../cqrs/ParkedEvents.ts"
 import type * as Projection from "../cqrs/ProjectionDefinition.ts"
 import type { Raw } from "../event/Envelope.ts"
