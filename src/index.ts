@@ -101,12 +101,44 @@ export * as Position from "./event/Position.ts"
 export * as StreamId from "./event/StreamId.ts"
 
 /**
+ * Stops calling what keeps failing, and tries it again after a while.
+ *
+ * @since 0.1.0
+ * @category resilience
+ */
+export * as CircuitBreaker from "./resilience/CircuitBreaker.ts"
+
+/**
+ * The circuit breakers of an application by name.
+ *
+ * @since 0.1.0
+ * @category resilience
+ */
+export * as CircuitBreakers from "./resilience/CircuitBreakers.ts"
+
+/**
+ * Whether an error is worth another try: marked on its Schema, or by its tag.
+ *
+ * @since 0.1.0
+ * @category resilience
+ */
+export * as Retryability from "./resilience/Retryability.ts"
+
+/**
  * Retry policies that have a name.
  *
  * @since 0.1.0
  * @category resilience
  */
 export * as RetryPolicy from "./resilience/RetryPolicy.ts"
+
+/**
+ * Where a Schedule stands, as data: stored, and resumed in another process.
+ *
+ * @since 0.1.0
+ * @category resilience
+ */
+export * as SchedulePosition from "./resilience/SchedulePosition.ts"
 
 /**
  * How an append is refused.
