@@ -290,6 +290,16 @@ export {
   layerInline
 } from "./ProjectionInline.ts"
 
+export {
+  /**
+   * Builds the model of a projection anew beside the one that answers, and swaps them: the stream of its progress.
+   *
+   * @since 0.1.0
+   * @category constructors
+   */
+  rebuild
+} from "./ProjectionRebuild.ts"
+
 /**
  * The parked events' store, where options ask for it.
  *

@@ -27,7 +27,7 @@ export const filterOf = (self: Projection.Any) => ({
 /** What no second try can heal: the log and the code stay as they are, and the checkpoint is somebody else's. */
 export const isFinal = (error: unknown): boolean =>
   error instanceof UnknownEventType || error instanceof UndecodableEvent || error instanceof CheckpointConflict ||
-  error instanceof LeaseLost
+  error instanceof LeaseLost || error instanceof Site.Superseded
 
 /**
  * Reads and projects; what fails is read again from where the projection is, as the Schedule says, which begins anew with

@@ -71,3 +71,8 @@ export const generation = (self: Projection.Any): Effect.Effect<number, unknown,
 /** Where a projection that is neither rebuilt now nor sharded keeps how far it has come. */
 export const live = (self: Projection.Any): Effect.Effect<Site, unknown, any> =>
   Effect.map(generation(self), (generation) => ({ generation, shard: "" }))
+
+/** A rebuilt model answers now, and this one is not written any more. */
+export class Superseded {
+  readonly _tag = "Superseded"
+}

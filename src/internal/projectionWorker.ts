@@ -14,6 +14,7 @@ import * as Changes from "./changes.ts"
 import { open } from "./projectionOpen.ts"
 import { filterOf, project, running } from "./projectionRunner.ts"
 import * as Site from "./projectionSite.ts"
+import { Superseded } from "./projectionSite.ts"
 import type { Work } from "./projectionWork.ts"
 
 /** How often a projection that runs looks whether it was rebuilt. */
@@ -26,11 +27,6 @@ export interface WorkerHandle extends Handle<any> {
   readonly [AtWork]: () => Work
 }
 
-/** A rebuilt model answers now, and this one is not written any more. */
-class Superseded {
-  readonly _tag = "Superseded"
-}
-
 /** Runs a projection in the background of the scope, generation after generation. */
 export const start = (
   self: Projection.Any,
@@ -40,18 +36,23 @@ export const start = (
   Effect.gen(function*() {
     const store = yield* EventStore
     let generation = yield* Site.generation(self)
-    const reopen = Effect.suspend(() => open(self, { shard: "", ...site, generation }, options))
+    /** Fails where a rebuilt model has been swapped in. */
+    const look = Effect.flatMap(
+      Site.generation(self),
+      (now) => now === generation ? Effect.void : Effect.fail(new Superseded())
+    )
+    // a value is kept under the name of its generation, and disturbs nobody
+    const fence = self._tag === "State"
+      ? undefined
+      : site.fence === undefined
+      ? look
+      : Effect.zipRight(site.fence, look)
+    const reopen = Effect.suspend(() => open(self, { shard: "", ...site, generation, fence }, options))
     let work = yield* reopen
     const progress = yield* Changes.make()
     const stopped = yield* Deferred.make<never, ProjectionStopped>()
     const advance = () => progress.advance(work.position)
     advance()
-    /** Fails where a rebuilt model has been swapped in. */
-    const look = Effect.flatMap(Site.generation(self), (now) => {
-      if (now === generation) return Effect.void
-      generation = now
-      return Effect.fail(new Superseded())
-    })
     const watch = Effect.forever(Effect.zipRight(Effect.sleep(lookEvery), Effect.catchAll(look, orElse)))
     const run: Effect.Effect<void, unknown, any> = Effect.suspend(() =>
       Effect.raceFirst(
@@ -65,10 +66,20 @@ export const start = (
     ).pipe(Effect.catchIf(
       (error) => error instanceof Superseded,
       () =>
-        Effect.flatMap(reopen, (next) => {
+        Effect.gen(function*() {
+          generation = yield* Site.generation(self)
+          const next = yield* reopen
+          // the old model answers until the new one has come as far
+          yield* project(
+            next,
+            options,
+            () => store.readAll({ ...filterOf(self), after: next.position, to: work.position }),
+            () => Effect.void
+          )
+          yield* next.caughtUp(work.position)
           work = next
-          advance()
-          return run
+          yield* Effect.logInfo(`projection ${self.name} goes on with the model of generation ${generation}`)
+          return yield* run
         })
     ))
     yield* run.pipe(
