@@ -261,6 +261,22 @@ export * as SnapshotStore from "./store/SnapshotStore.ts"
 export * as StoreError from "./store/StoreError.ts"
 
 /**
+ * Conditions as data: what `where` and `until` of a pattern ask, in a form that can be stored, shown and drawn.
+ *
+ * @since 0.1.0
+ * @category cep
+ */
+export * as Condition from "./cep/Condition.ts"
+
+/**
+ * Patterns over events: which events, in which order, how often, within which time.
+ *
+ * @since 0.1.0
+ * @category cep
+ */
+export * as Pattern from "./cep/Pattern.ts"
+
+/**
  * Aggregates: a decider over the streams of a category.
  *
  * @since 0.1.0
