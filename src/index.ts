@@ -277,6 +277,22 @@ export * as Condition from "./cep/Condition.ts"
 export * as Pattern from "./cep/Pattern.ts"
 
 /**
+ * Patterns in a line of text.
+ *
+ * @since 0.1.0
+ * @category cep
+ */
+export * as PatternText from "./cep/PatternText.ts"
+
+/**
+ * Patterns as values to be stored and loaded.
+ *
+ * @since 0.1.0
+ * @category cep
+ */
+export * as StoredPattern from "./cep/StoredPattern.ts"
+
+/**
  * Aggregates: a decider over the streams of a category.
  *
  * @since 0.1.0

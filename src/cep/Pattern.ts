@@ -46,8 +46,16 @@ export type TypeId = typeof TypeId
 export interface Pattern<in out B, out Ev> extends Pipeable {
   readonly [TypeId]: { readonly _B: Types.Invariant<B>; readonly _Ev: Types.Covariant<Ev> }
   /** What it is made of, as data. */
-  readonly definition: Element.Definition
+  readonly definition: Definition
 }
+
+/**
+ * What a pattern is made of, as data; functions are only in its conditions.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Definition = Element.Definition
 
 /**
  * What a match of a pattern binds.
@@ -248,6 +256,21 @@ export const begin = <N extends string, E extends Event.Any, const O extends Ste
   internal.fromDefinition(refuse, {
     elements: [internal.step(refuse, "followedBy", name, event, options as internal.GivenStep | undefined)],
     skip: { _tag: "none" }
+  })
+
+/**
+ * A pattern from what it is made of: for patterns that come from elsewhere. Nothing is known of their types.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromDefinition = (definition: Definition): Either.Either<Pattern<any, any>, InvalidPattern> =>
+  Either.try({
+    try: () => internal.fromDefinition(refuse, definition),
+    catch: (error) => {
+      if (error instanceof InvalidPattern) return error
+      throw error
+    }
   })
 
 /**

@@ -77,10 +77,15 @@ const innerOf = (
   return options.consecutive === true ? "next" : options.allowCombinations === true ? "followedByAny" : "followedBy"
 }
 
+const members = (ast: AST.AST): ReadonlyArray<string> =>
+  AST.isUnion(ast) ? ast.types.flatMap(members) : tagsOfType(ast) ?? []
+
+/** The tags of event types. */
+export const tagsOfEvents = (events: ReadonlyArray<Event.Any>): ReadonlySet<string> =>
+  new Set(events.flatMap((event) => members(event.ast)))
+
 /** The tags of an event type; none of one that is any event's. */
 const tagsOf = (refuse: Refuse, step: string, event: Event.Any): ReadonlyArray<string> => {
-  const members = (ast: AST.AST): ReadonlyArray<string> =>
-    AST.isUnion(ast) ? ast.types.flatMap(members) : tagsOfType(ast) ?? []
   const tags = members(event.ast)
   if (tags.length > 0) return [...new Set(tags)]
   if (anyTag(event.ast)) return []

@@ -1,0 +1,159 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Either, FastCheck, Schema } from "effect"
+import type * as Pattern from "effect-skald/cep/Pattern"
+import * as PatternText from "effect-skald/cep/PatternText"
+import * as StoredPattern from "effect-skald/cep/StoredPattern"
+import * as Event from "effect-skald/event/Event"
+import * as PatternOracle from "effect-skald/testing/PatternOracle"
+
+const parse = (text: string) => Either.getOrThrowWith(PatternText.parse(text), (error) => error)
+
+/** The matches in a string of one letter for each event. */
+const matches = (text: string, letters: string) =>
+  PatternOracle.run(parse(text), [...letters].map((_tag, at) => ({ _tag, at })), {
+    timestamp: ({ at }: any) => at * 1000
+  })
+    .matches.map(({ events }) => events.map(([step, index]) => `${step}${index}`).join(" "))
+
+describe("PatternText: what a text means", () => {
+  it.each([
+    ["A -> B -> C", "AXBC", ["A0 B2 C3"]],
+    ["A->B->C", "AXBC", ["A0 B2 C3"]],
+    ["A => B", "AXB", []],
+    ["A => B", "XAB", ["A1 B2"]],
+    ["A ~> B", "ABB", ["A0 B1", "A0 B2"]],
+    ["A & B", "XBA", ["B1 A2"]],
+    ["A -> B & C -> D", "ACBD", ["A0 C1 B2 D3"]],
+    ["A | B", "BA", ["B0", "A1"]],
+    ["A & B | C", "BAC", ["B0 A1", "C2"]],
+    ["A -> !B -> C", "ABCAXC", ["A3 C5"]],
+    ["A => !B -> C", "ABCAXC", ["A3 C5"]],
+    ["A -> * -> B", "AXB", ["A0 any1 B2"]],
+    ["*", "XY", ["any0", "any1"]],
+    ["A{3,} within 5 minutes", "AXAA", ["A0 A2 A3"]],
+    ["A{2}", "AAA", ["A0 A1", "A1 A2"]],
+    ["A -> B{,2} -> C", "ABC", ["A0 B1 C2", "A0 C2"]],
+    ["A -> B? -> C", "ABC", ["A0 B1 C2", "A0 C2"]],
+    ["A -> B+ => C", "ABBC", ["A0 B1 B2 C3"]],
+    ["A -> B* => C", "AC", ["A0 C1"]],
+    ["A -> A", "AAA", ["A0 A21", "A1 A22"]],
+    ["first:A -> last:A", "AA", ["first0 last1"]],
+    ["(A -> B){2}", "ABAB", ["A0 B1 A2 B3"]],
+    ["A -> (B => C | D)", "ABCD", ["A0 B1 C2", "A0 B1 D3"].slice(0, 1)],
+    ["\"A\" -> \"B\" within 1 s", "AB", []],
+    ["A -> B within 2 seconds", "AB", ["A0 B1"]]
+  ])("%s in %s", (text, letters, expected) => assert.deepStrictEqual(matches(text, letters), expected))
+})
+
+describe("PatternText: errors point at the character", () => {
+  it.each([
+    ["", 0, "an event, *, or ("],
+    ["A ->", 4, "an event, *, or ("],
+    ["A -> -> B", 5, "an event, *, or ("],
+    ["A -> (B => C", 12, "an arrow (-> => ~>), & | or )"],
+    ["A B", 2, "an arrow (-> => ~>), & | or the end"],
+    ["A{3,2}", 4, "at least 3"],
+    ["A{0}", 2, "more than zero times"],
+    ["A{}", 2, "a count"],
+    ["A{,}", 3, "a count"],
+    ["A{2", 3, "a comma or }"],
+    ["A within", 8, "a number"],
+    ["A within 5", 10, "a unit of time: ms, s, minutes, hours, days or weeks"],
+    ["A within 5 apples", 11, "a unit of time: ms, s, minutes, hours, days or weeks"],
+    ["A within 0 s", 11, "more than no time"],
+    ["A & !B", 4, "an event, *, or (: only what stands between arrows can be negated"],
+    ["A ~> !B -> C", 5, "-> or => before a negation"],
+    ["x:A -> x:B", 7, "a name that no other step has, for \"x\" is taken"],
+    ["\"A", 2, "a closing \""]
+  ])("%s", (text, position, expected) => {
+    const error = Either.getOrThrow(Either.flip(PatternText.parse(text)))
+    assert.deepInclude(error, { _tag: "PatternSyntaxError", text, position, expected })
+    assert.strictEqual(error.message.split("\n")[2], `${" ".repeat(position)}^`)
+  })
+
+  it("what is well written and no pattern names the step", () => {
+    const error = Either.getOrThrow(Either.flip(PatternText.parse("A -> !B")))
+    assert.deepInclude(error, { _tag: "InvalidPattern", step: "notFollowedBy B", reason: "trailingNegation" })
+  })
+
+  it("events that are not known", () => {
+    const A = Event.make("A", {})
+    assert.isTrue(Either.isRight(PatternText.parse("A -> A", { events: [A] })))
+    const error = Either.getOrThrow(Either.flip(PatternText.parse("A -> B", { events: [A] })))
+    assert.deepInclude(error, { _tag: "PatternSyntaxError", position: 5, expected: "one of the events A" })
+  })
+
+  it("no text makes it throw, or point outside of the text", () => {
+    const characters = FastCheck.constantFrom(..."AB* -=~>!&|(){},?+0123:\"within minutes")
+    FastCheck.assert(
+      FastCheck.property(FastCheck.array(characters, { maxLength: 30 }), (all) => {
+        const text = all.join("")
+        const answer = PatternText.parse(text)
+        if (Either.isLeft(answer) && answer.left._tag === "PatternSyntaxError") {
+          assert.isAtMost(answer.left.position, text.length)
+          assert.isAtLeast(answer.left.position, 0)
+        }
+      }),
+      { numRuns: 5_000 }
+    )
+  })
+})
+
+describe("PatternText and StoredPattern", () => {
+  const { pattern } = FastCheck.letrec<{ pattern: string; part: string; atom: string }>((tie) => ({
+    atom: FastCheck.oneof(
+      { maxDepth: 3 },
+      FastCheck.tuple(
+        FastCheck.constantFrom("A", "B", "*", "\"x y\""),
+        FastCheck.constantFrom("", "?", "+", "{2}", "{1,3}")
+      )
+        .map((all) => all.join("")),
+      FastCheck.tuple(tie("part"), FastCheck.constantFrom("", "{2,}")).map(([part, times]) => `(A -> ${part})${times}`)
+    ),
+    part: FastCheck.oneof(
+      { maxDepth: 3 },
+      tie("atom"),
+      FastCheck.tuple(
+        FastCheck.constantFrom("A", "B", "(A=>B)"),
+        FastCheck.constantFrom("&", "|"),
+        FastCheck.constantFrom("C", "D{2}")
+      )
+        .map((all) => all.join(" "))
+    ),
+    pattern: FastCheck.tuple(
+      tie("part"),
+      FastCheck.array(
+        FastCheck.tuple(FastCheck.constantFrom("->", "=>", "~>", "-> !C ->", "=> !C =>"), tie("part")).map((all) =>
+          all.join(" ")
+        ),
+        { maxLength: 4 }
+      ),
+      FastCheck.constantFrom("", "within 3 minutes")
+    ).map(([first, rest, within]) => [first, ...rest, within].join(" "))
+  }))
+
+  it("spaces mean nothing, and what is stored is loaded again", () => {
+    let read = 0
+    FastCheck.assert(
+      FastCheck.property(pattern, (text) => {
+        const answer = PatternText.parse(text)
+        if (Either.isLeft(answer)) {
+          assert.strictEqual(answer.left._tag, "InvalidPattern", answer.left.message)
+          return
+        }
+        read++
+        const { definition } = answer.right
+        const tight = text.replace(/ (?!y|within|minutes|3)/g, "")
+        assert.deepStrictEqual(parse(tight).definition, definition)
+        assert.deepStrictEqual(stored(answer.right).definition, JSON.parse(JSON.stringify(definition)))
+      }),
+      { numRuns: 1_000 }
+    )
+    assert.isAbove(read, 500)
+  })
+
+  const stored = (pattern: Pattern.Pattern<any, any>) =>
+    Schema.decodeUnknownSync(StoredPattern.StoredPattern)(
+      JSON.parse(JSON.stringify(Schema.encodeSync(StoredPattern.StoredPattern)(pattern)))
+    )
+})
