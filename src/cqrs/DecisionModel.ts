@@ -82,15 +82,22 @@ export type Refused<D> = D extends Either.Either<any, infer Err> ? Err : never
  * @since 0.1.0
  * @category models
  */
-export interface Options<V extends Views, C, CI, D extends Either.Either<ReadonlyArray<Tagged>, unknown>, Id> {
+export interface Options<
+  V extends Views,
+  C,
+  CI,
+  Id,
+  E extends Tagged,
+  D extends Either.Either<ReadonlyArray<E>, unknown>
+> {
   readonly commands: Schema.Schema<C, CI>
   readonly views: V
   /** The tags of each view, for one command: whatever the command is decided on must be found by them. */
   readonly tags: (command: C) => Tags<V>
   /** What the command leads to, or its refusal: synchronous and pure, as that of a decider. */
   readonly decide: (command: C, states: States<V>) => D
-  /** Where the events are recorded. */
-  readonly category: Category<Id, any, any> & Aggregate.Records<Decided<NoInfer<D>>>
+  /** Where the events are recorded: it takes all that are decided, and may hold others. */
+  readonly category: Category<Id, any, any> & Aggregate.Records<E>
   readonly id: (command: C) => NoInfer<Id>
   /** When to decide again after a conflict; `RetryPolicy.conflict` when not given, `Schedule.stop` for never. */
   readonly retry?: Schedule.Schedule<unknown> | undefined
@@ -230,9 +237,10 @@ export const make: <
   const V extends Views,
   C,
   CI,
-  D extends Either.Either<ReadonlyArray<Tagged>, unknown>,
-  Id
+  Id,
+  E extends Tagged,
+  D extends Either.Either<ReadonlyArray<E>, unknown>
 >(
   name: Name,
-  options: Options<V, C, CI, D, Id>
+  options: Options<V, C, CI, Id, E, D>
 ) => DecisionModel<Name, V, C, Decided<D>, Refused<D>> = Internal.make as never

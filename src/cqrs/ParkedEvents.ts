@@ -86,6 +86,14 @@ export interface Service {
 export class ParkedEvents extends Context.Tag("effect-skald/cqrs/ParkedEvents")<ParkedEvents, Service>() {}
 
 /**
+ * {@link ParkedEvents}, where the options of a projection ask for it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Parking<O> = "onFailure" extends keyof O ? "park" extends O["onFailure"] ? ParkedEvents : never : never
+
+/**
  * What a second try came to.
  *
  * @since 0.1.0

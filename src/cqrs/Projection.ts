@@ -21,7 +21,7 @@ import type { CheckpointConflict, CheckpointStore } from "../store/CheckpointSto
 import type { EventStore } from "../store/EventStore.ts"
 import type { SnapshotStore } from "../store/SnapshotStore.ts"
 import type { StoreError } from "../store/StoreError.ts"
-import type { ParkedEvents } from "./ParkedEvents.ts"
+import type { Parking } from "./ParkedEvents.ts"
 import type { Any, Handler, Projection, RawOptions, SourceOptions } from "./ProjectionDefinition.ts"
 import type { CaughtUp, Handle, Running, RunOptions } from "./ProjectionRunning.ts"
 import type { ProjectionStopped } from "./ProjectionStopped.ts"
@@ -299,14 +299,6 @@ export {
    */
   rebuild
 } from "./ProjectionRebuild.ts"
-
-/**
- * The parked events' store, where options ask for it.
- *
- * @since 0.1.0
- * @category models
- */
-export type Parking<O> = "onFailure" extends keyof O ? "park" extends O["onFailure"] ? ParkedEvents : never : never
 
 /**
  * Projects what was recorded since the last time, up to the head of the log as it is now, and ends. For programs that run

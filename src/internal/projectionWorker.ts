@@ -10,6 +10,7 @@ import { ProjectionStopped } from "../cqrs/ProjectionStopped.ts"
 import type { Position } from "../event/Position.ts"
 import { CheckpointConflict } from "../store/CheckpointStore.ts"
 import { EventStore, type Operations } from "../store/EventStore.ts"
+import { LeaseLost } from "../store/Lease.ts"
 import * as Changes from "./changes.ts"
 import { open } from "./projectionOpen.ts"
 import { filterOf, project, running } from "./projectionRunner.ts"
@@ -90,7 +91,10 @@ export const start = (
           position: work.position,
           cause: Cause.squash(cause)
         })
-        return Effect.zipRight(Effect.logError(error.message, cause), Deferred.fail(stopped, error))
+        const log = error.cause instanceof LeaseLost
+          ? Effect.logInfo(`projection ${self.name} was taken over by another process`)
+          : Effect.logError(error.message, cause)
+        return Effect.zipRight(log, Deferred.fail(stopped, error))
       }),
       Effect.interruptible,
       Effect.forkScoped

@@ -17,3 +17,14 @@ export const sumOfAmounts = Projection.make("sum of amounts", {
   initial: { events: 0, sum: 0 },
   apply: ({ events, sum }, { amount }) => ({ events: events + 1, sum: sum + amount })
 })
+
+/** The same, with who wrote the row. */
+export const AmountsByProcess = Projection.handler("amounts by process", {
+  events: [Deposited],
+  handle: Projection.each(({ amount }, { position }) =>
+    Effect.flatMap(
+      SqlClient.SqlClient,
+      (sql) => sql`INSERT INTO by_process ${sql.insert({ position, amount, process: process.pid })}`
+    )
+  )
+})
