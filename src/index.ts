@@ -309,6 +309,14 @@ export * as Aggregate from "./cqrs/Aggregate.ts"
 export * as Decider from "./cqrs/Decider.ts"
 
 /**
+ * Decisions beyond one stream: several small folds over one query, and an append on condition that nothing they were made of changed.
+ *
+ * @since 0.1.0
+ * @category cqrs
+ */
+export * as DecisionModel from "./cqrs/DecisionModel.ts"
+
+/**
  * Projections: what the events add up to.
  *
  * @since 0.1.0

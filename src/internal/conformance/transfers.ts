@@ -89,10 +89,10 @@ const fill = (store: Store, packed: Store) =>
     yield* store.truncate("empty-1", { before: 6 })
   })
 
-const storesOf = (driver: Driver<any> | Driver) =>
+const storesOf = (driver: Pick<Driver<any>, "name">) =>
   Effect.gen(function*() {
-    const store = (yield* makeEncoded(driver)) as Store
-    const packed = (yield* makeEncoded(driver).pipe(
+    const store = (yield* makeEncoded(driver as Driver)) as Store
+    const packed = (yield* makeEncoded(driver as Driver).pipe(
       Effect.provideService(PayloadFormat.PayloadFormat, PayloadFormat.formats(MessagePack.format, PayloadFormat.json))
     )) as Store
     return [store, packed] as const
