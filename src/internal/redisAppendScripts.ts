@@ -8,7 +8,7 @@ import * as Scripts from "./redisScripts.ts"
  * else has made of another type fails it there. One that does so later fails it as well, and what was written is taken back.
  */
 export const append: Scripts.Script = Scripts.writes(
-  Scripts.removal,
+  Scripts.writing,
   Scripts.scanning,
   `
 local token, mode, lease, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -68,7 +68,12 @@ local function one()
   if condition ~= '' then
     local matched
     local plan = {tenant = tenant, items = condition ~= '*' and cjson.decode(condition) or nil}
-    scan(plan, after, s.last, false, 16, 1e15, function(p) matched = tonumber(p); return true end)
+    scan(plan, after, s.last, false, 16, 1e15, function(p, entry)
+      -- marks of the library's own are no events
+      if condition == '*' and string.sub(cjson.decode(fields(entry)[10])[2], 1, 1) == '$' then return false end
+      matched = tonumber(p)
+      return true
+    end)
     if matched then return {'matched', matched} end
   end
 
@@ -76,26 +81,13 @@ local function one()
   local ok, problem = pcall(function()
     for _, group in ipairs(groups) do
       local stream, category, version, i = group.stream, group.category, group.version, group.at
-      local key = tenant .. stream
       answer[#answer + 1] = version
       for _ = 1, group.count do
         version = version + 1
-        local position = s.last + 1
-        local p, v, r, id = text(position), text(version), text(recorded), ARGV[i]
-        call('XADD', logKey, p .. '-0', 't', tenant, 's', stream, 'v', v, 'r', r, 'd', ARGV[i + 5], 'p', ARGV[i + 6])
-        s.last = position
-        call('ZADD', base .. 's:' .. key, p, p)
-        if category ~= '' then call('ZADD', base .. 'c:' .. tenant .. category, p, p) end
-        call('ZADD', base .. 'y:' .. tenant .. ARGV[i + 2], p, p)
-        call('ZADD', base .. 'o:' .. tenant .. ARGV[i + 3], p, p)
-        call('ZADD', base .. 't:' .. tenant, ARGV[i + 4], p)
-        if tenant ~= ':' then call('ZADD', base .. 'n:' .. tenant, p, p) end
-        local tags = tonumber(ARGV[i + 7])
-        for tag = i + 8, i + 7 + tags do call('ZADD', base .. 'g:' .. tenant .. ARGV[tag], p, p) end
-        call('HSET', idKey, id, v .. ' ' .. p .. ' ' .. r .. ' ' .. ARGV[i + 1] .. ' ' .. stream)
-        i = i + 8 + tags
+        s.last = s.last + 1
+        i = i + put(tenant, stream, category, s.last, version, recorded, i)
       end
-      if group.count > 0 then call('HSET', base .. 'm:' .. key, 'v', text(version)) end
+      if group.count > 0 then call('HSET', base .. 'm:' .. tenant .. stream, 'v', text(version)) end
     end
   end)
   if not ok then
@@ -134,7 +126,7 @@ return answers
  * where a commit is asked for again, too: then an event of it (its tenant, id and position) can be seen.
  */
 export const settle: Scripts.Script = Scripts.writes(
-  Scripts.removal,
+  Scripts.writing,
   `
 local token, what, from = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local s = state()

@@ -49,24 +49,30 @@ export const prepare = (request: Driver.AppendRequest): Prepared => {
   for (const group of groups) {
     args.push(group.stream, group.category ?? "", expectation(group.expected), String(group.events.length))
     for (const row of group.events) {
-      const { metadata, payload, tags } = row
+      const { metadata, payload } = row
       events++
       size += payload.length + metadata.length + 256
-      args.push(
-        row.id,
-        row.content,
-        row.type,
-        row.correlationId,
-        String(row.occurredAt),
-        header(row, group.category),
-        typeof payload === "string" ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
-        String(tags.length)
-      )
-      for (const tag of tags) args.push(tag)
+      pushEvent(args, row, group.category)
     }
   }
   args[0] = String(args.length - 1)
   return { request, args, events, size }
+}
+
+/** An event as arguments: its id, content, type, correlation, time, header, payload, how many tags, and these. */
+export const pushEvent = (args: Array<Argument>, row: Driver.NewRow, category: string | null): void => {
+  const { payload, tags } = row
+  args.push(
+    row.id,
+    row.content,
+    row.type,
+    row.correlationId,
+    String(row.occurredAt),
+    header(row, category),
+    typeof payload === "string" ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
+    String(tags.length)
+  )
+  for (const tag of tags) args.push(tag)
 }
 
 /** What is kept beside a payload, as the scripts and `redisReads.ts` read it. */
@@ -139,6 +145,10 @@ const written = (request: Driver.AppendRequest, reply: Reply & { readonly 0: "ok
   }
   return { repeated: false, recordedAt: reply[2], events }
 }
+
+/** What `place` reads. */
+export const placeOf = ({ content, position, recordedAt, stream, version }: Idempotency.Known): string =>
+  `${version} ${position} ${recordedAt} ${content} ${stream}`
 
 /** Where an event stands, and its content: what is remembered of an id. A stream's name may hold spaces. */
 export const place = (text: string): Idempotency.Known => {

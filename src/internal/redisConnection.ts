@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { type Cluster, Command, type Redis } from "ioredis"
 import { StoreError } from "../store/StoreError.ts"
@@ -24,6 +24,12 @@ export const send = (
 
 const ignore = (): void => {}
 
+/** What a command failed with. One whose client was closed, and is not made anew, is not worth trying again. */
+const failure = (client: Client, operation: string, error: unknown): StoreError =>
+  client.status === "end"
+    ? new StoreError({ operation, reason: "closed", cause: error })
+    : storeError(operation, error)
+
 /** A command's answer as text. */
 export const command = (
   client: Client,
@@ -33,7 +39,7 @@ export const command = (
 ): Effect.Effect<any, StoreError> =>
   Effect.async((resume) => {
     send(client, name, [...args], "utf8", (error, answer) =>
-      resume(error ? Effect.fail(storeError(operation, error)) : Effect.succeed(answer)))
+      resume(error ? Effect.fail(failure(client, operation, error)) : Effect.succeed(answer)))
   })
 
 /** Runs scripts over the keys of one base. */
@@ -52,7 +58,7 @@ export const runner = (client: Client, base: string): Runner => {
     run: (operation, script, args, encoding = "utf8") =>
       Effect.async((resume) => {
         const answered = (error: Error | null | undefined, answer: any) =>
-          resume(error ? Effect.fail(storeError(operation, error)) : Effect.succeed(answer))
+          resume(error ? Effect.fail(failure(client, operation, error)) : Effect.succeed(answer))
         send(client, "evalsha", [script.sha, "1", key, ...args], encoding, (error, answer) => {
           // The server was started, or its scripts were flushed.
           if (error?.message.startsWith("NOSCRIPT")) {

@@ -16,6 +16,7 @@ import * as Reads from "./redisReads.ts"
 import * as ReadScripts from "./redisReadScripts.ts"
 import * as RemovalScripts from "./redisRemovalScripts.ts"
 import type { Script } from "./redisScripts.ts"
+import * as Transfer from "./redisTransfer.ts"
 
 /** What a driver is made with, besides its client. */
 export interface Settings {
@@ -125,13 +126,18 @@ export const make = (
       })
     yield* Effect.forkScoped(Effect.catchAll(tidy(""), (error) => Effect.logDebug("truncated events are left", error)))
 
-    type Removed = readonly [outcome: "held" | "missing" | "tombstoned" | "version" | "beyond" | "done", detail: number]
+    type Removed = readonly [
+      outcome: "held" | "missing" | "tombstoned" | "version" | "beyond" | "done",
+      detail: number,
+      position?: number
+    ]
 
     const remove = (
       operation: string,
+      script: Script,
       tenant: string,
       stream: string,
-      ...args: readonly [before: string, ending: "0" | "1", expected: string]
+      args: ReadonlyArray<Connection.Argument>
     ): Effect.Effect<Removed, StreamNotFound | StreamTombstoned | StoreError> =>
       Effect.gen(function*() {
         if ((yield* hold.token) !== undefined) {
@@ -144,7 +150,7 @@ export const make = (
         const key = Keys.tenant(tenant)
         while (true) {
           const answer: Removed = yield* writing(
-            runner.run(operation, RemovalScripts.remove, [key, stream, ...args])
+            runner.run(operation, script, [key, stream, ...args])
           )
           switch (answer[0]) {
             case "held":
@@ -192,14 +198,23 @@ export const make = (
         }),
       truncate: ({ before, stream, tenant }) =>
         Effect.map(
-          remove("EventStore.truncate", tenant, stream, String(before), "0", "-1"),
+          remove("EventStore.truncate", RemovalScripts.truncate, tenant, stream, [String(before)]),
           ([outcome, version]) => outcome === "beyond" ? { state: "beyond", version } : { state: "done" }
         ),
-      tombstone: ({ expected, stream, tenant }) =>
-        Effect.flatMap(
-          remove("EventStore.tombstone", tenant, stream, "0", "1", Batch.expectation(expected)),
-          ([outcome, actual]) => outcome === "version" ? new VersionConflict({ stream, expected, actual }) : Effect.void
-        ),
+      tombstone: ({ category, expected, mark, stream, tenant }) =>
+        Effect.suspend(() => {
+          const args: Array<Connection.Argument> = [Batch.expectation(expected), category ?? ""]
+          Batch.pushEvent(args, mark, category)
+          return Effect.flatMap(
+            remove("EventStore.tombstone", RemovalScripts.tombstone, tenant, stream, args),
+            ([outcome, actual, position]) => {
+              if (outcome === "version") return new VersionConflict({ stream, expected, actual })
+              if (position !== undefined) hints.committed(position)
+              return Effect.void
+            }
+          )
+        }),
+      transfer: Transfer.make({ runner, reading, writing, tidy: tidy(""), onCommit: hints.committed }),
       awaitBeyond: hints.awaitBeyond,
       withTransaction: undefined as never
     }

@@ -72,7 +72,8 @@ export const make = (
     }
 
     const dispatch = (): void => {
-      while (calls < maxCalls && list.length > 0 && !waits && !gate.isClosed()) {
+      for (;;) {
+        if (calls >= maxCalls || list.length === 0 || waits || gate.isClosed()) break
         const batch = take()
         if (batch.length > 0) call(batch)
       }

@@ -20,3 +20,6 @@ export const base = (prefix: string | undefined): Either.Either<string, InvalidI
 
 /** What stands between a kind of key and a name: `:`, or the tenant's length and name between colons. */
 export const tenant = (name: string): string => TenantKey.tenantKey(name, "")
+
+/** The tenant's name out of that. */
+export const tenantOf = (key: string): string => key === ":" ? "" : key.slice(key.indexOf(":") + 1, -1)

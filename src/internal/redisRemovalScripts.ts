@@ -14,7 +14,8 @@ local function tidy(key, limit)
     for _, p in ipairs(call('ZRANGE', zset, 0, n - 1)) do
       local entry = entryAt(p)
       if entry then
-        unindex(call, p, fields(entry))
+        local f = fields(entry)
+        call('ZADD', base .. 'remembered', 0, named(unindex(call, p, f), f[2]))
         call('XDEL', logKey, p)
       end
       call('ZREM', zset, p)
@@ -28,16 +29,10 @@ local function tidy(key, limit)
 end
 `
 
-/**
- * Makes the events below a version unreadable, or ends a stream: tenant, stream, before, ending, expected. Nobody sees
- * any of them afterwards, though many are taken away later, by `tidy`.
- */
-export const remove: Scripts.Script = Scripts.writes(
-  Scripts.removal,
-  tidying,
-  `
-local key, ending, expected = ARGV[1] .. ARGV[2], ARGV[4] == '1', tonumber(ARGV[5])
-local before, s = ending and 9007199254740991 or tonumber(ARGV[3]), state()
+/** What a removal looks at before it writes anything. */
+const looking = `
+local tenant, stream = ARGV[1], ARGV[2]
+local key, s = tenant .. stream, state()
 if s.holder then
   if clock() <= s.till then return {'held'} end
   undo(s.head)
@@ -47,19 +42,59 @@ local m = call('HMGET', base .. 'm:' .. key, 'v', 'f', 'x')
 local version, first = number(m[1], 'a version') or 0, number(m[2], 'a version') or 1
 if version == 0 then return {'missing'} end
 if m[3] then return {'tombstoned'} end
-if ending and ((expected == 0) or (expected > 0 and expected ~= version)) then return {'version', version} end
-if not ending and before > version + 1 then return {'beyond', version} end
 call('HLEN', goneKey)
-if ending then call('HSET', base .. 'm:' .. key, 'x', '1')
-elseif before > first then call('HSET', base .. 'm:' .. key, 'f', text(before)) end
-if ending or before > first then call('HSET', goneKey, key, text(before)) end
+call('ZCARD', base .. 'shortened')
+call('ZCARD', base .. 'remembered')
+local function shorten(before)
+  call('HSET', base .. 'm:' .. key, 'f', text(before))
+  call('HSET', goneKey, key, text(before))
+  call('ZADD', base .. 'shortened', 0, named(stream, tenant))
+  call('HINCRBY', metaKey, 'removed', text(before - first))
+end
+`
+
+/**
+ * Makes the events below a version unreadable: tenant, stream, before. Nobody sees any of them afterwards, though many are
+ * taken away later, by `tidy`.
+ */
+export const truncate: Scripts.Script = Scripts.writes(
+  Scripts.writing,
+  tidying,
+  looking,
+  `
+local before = tonumber(ARGV[3])
+if before > version + 1 then return {'beyond', version} end
+if before > first then shorten(before) end
 return {'done', tidy(key, 512) and 1 or 0}
+`
+)
+
+/** Ends a stream: tenant, stream, expected, category, and the mark of it as an event. */
+export const tombstone: Scripts.Script = Scripts.writes(
+  Scripts.writing,
+  tidying,
+  looking,
+  `
+local expected = tonumber(ARGV[3])
+if expected == 0 or (expected > 0 and expected ~= version) then return {'version', version} end
+local recorded, position = math.max(s.recorded, clock()), s.last + 1
+local ok, problem = pcall(put, tenant, stream, ARGV[4], position, version + 1, recorded, 5)
+if not ok then
+  undo(s.last)
+  call('HSET', metaKey, 'last', text(position))
+  error(problem)
+end
+call('HSET', base .. 'm:' .. key, 'x', '1')
+shorten(version + 1)
+call('HINCRBY', metaKey, 'removed', 1)
+call('HSET', metaKey, 'head', text(position), 'last', text(position), 'recorded', text(recorded))
+return {'done', tidy(key, 512) and 1 or 0, position}
 `
 )
 
 /** Goes on taking away what was truncated: a stream with its tenant, or whichever there is. Answers whether all is. */
 export const tidy: Scripts.Script = Scripts.writes(
-  Scripts.removal,
+  Scripts.writing,
   tidying,
   `
 local s = state()

@@ -33,7 +33,9 @@ export const corrupt = "SKALDCORRUPT"
  * - `m:` of a stream: a hash; `v` is its version, `f` its first version, `x` says that it is tombstoned, `b` is the first
  *   version that is still there;
  * - `i:` of a tenant: a hash, from the id of an event to where it stands, for ever;
- * - `gone`: a hash of the streams whose truncated events are still there, to the first version that may be read.
+ * - `gone`: a hash of the streams whose truncated events are still there, to the first version that may be read;
+ * - `shortened`: a sorted set of the names of the streams that were truncated or tombstoned, each with its tenant, and
+ *   `remembered` one of the ids of their events that are not there any more. `removed` of `meta` counts both, as transfers do.
  *
  * A tenant is `:` where there is none, else its length and its name between colons, so that no two names meet.
  */
@@ -75,10 +77,30 @@ end
 local function positionOf(entry) return tonumber(string.match(entry[1], '^(%d+)%-0$') or corrupt('entry ' .. entry[1])) end
 
 local function entryAt(p) return call('XRANGE', logKey, p, p)[1] end
+
+-- A name with its tenant, so that they are ordered by their names.
+local function named(name, tenant) return name .. '\\0' .. (string.match(tenant, '^%d+:(.*):$') or '') .. '\\0' .. tenant end
 `
 
-/** Takes an event out of everything but its stream, which comes last, and the ids. */
-export const removal = `
+/** Writes an event, its log first; takes events out of what holds them. */
+export const writing = `
+-- The arguments from i on are those of an event; answers how many they are.
+local function put(tenant, stream, category, position, version, recorded, i)
+  local p, v, r = text(position), text(version), text(recorded)
+  call('XADD', logKey, p .. '-0', 't', tenant, 's', stream, 'v', v, 'r', r, 'd', ARGV[i + 5], 'p', ARGV[i + 6])
+  call('ZADD', base .. 's:' .. tenant .. stream, p, p)
+  if category ~= '' then call('ZADD', base .. 'c:' .. tenant .. category, p, p) end
+  call('ZADD', base .. 'y:' .. tenant .. ARGV[i + 2], p, p)
+  call('ZADD', base .. 'o:' .. tenant .. ARGV[i + 3], p, p)
+  call('ZADD', base .. 't:' .. tenant, ARGV[i + 4], p)
+  if tenant ~= ':' then call('ZADD', base .. 'n:' .. tenant, p, p) end
+  local tags = tonumber(ARGV[i + 7])
+  for tag = i + 8, i + 7 + tags do call('ZADD', base .. 'g:' .. tenant .. ARGV[tag], p, p) end
+  call('HSET', base .. 'i:' .. tenant, ARGV[i], v .. ' ' .. p .. ' ' .. r .. ' ' .. ARGV[i + 1] .. ' ' .. stream)
+  return 8 + tags
+end
+
+-- Takes an event out of everything but its stream, which comes last, and the ids; answers its id.
 local function unindex(run, p, f)
   local t, ok, h = f[2], pcall(cjson.decode, f[10])
   if not ok then corrupt('the event at ' .. p) end

@@ -27,13 +27,13 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Internal from "../internal/redisDriver.ts"
 import * as Keys from "../internal/redisKeys.ts"
+import * as Policy from "../internal/redisPolicy.ts"
 import * as Server from "../internal/redisServer.ts"
-import * as RetryPolicy from "../resilience/RetryPolicy.ts"
 import type { Driver } from "./Driver.ts"
 import { type Capable, type EventStore, layerDriver } from "./EventStore.ts"
 import * as RedisClient from "./RedisClient.ts"
@@ -108,9 +108,7 @@ export const pollInterval: Duration.Duration = Duration.millis(100)
  * @since 0.1.0
  * @category policies
  */
-export const retry: Schedule.Schedule<unknown> = RetryPolicy.fullJitter(
-  Schedule.union(Schedule.exponential("20 millis"), Schedule.spaced("1 second"))
-).pipe(Schedule.upTo("30 seconds"))
+export const retry: Schedule.Schedule<unknown> = Policy.retry
 
 /**
  * The driver, over a client. Fails where the server is older than Redis 7, throws events away when its memory is full, or is
