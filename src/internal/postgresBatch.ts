@@ -61,108 +61,163 @@ export const locksOf = (batch: ReadonlyArray<Prepared>): ReadonlyArray<readonly 
   return Locks.inOrder(all)
 }
 
-/** The columns that the database's function is given, in its order. */
-const makeColumns = () => ({
-  tenant: [] as Array<unknown>,
-  groups: [] as Array<unknown>,
-  rows: [] as Array<unknown>,
-  tags: [] as Array<unknown>,
-  query: [] as Array<unknown>,
-  after: [] as Array<unknown>,
-  groupTenant: [] as Array<unknown>,
-  groupStream: [] as Array<unknown>,
-  groupCategory: [] as Array<unknown>,
-  groupExpected: [] as Array<unknown>,
-  groupCount: [] as Array<unknown>,
-  group: [] as Array<unknown>,
-  number: [] as Array<unknown>,
-  id: [] as Array<unknown>,
-  type: [] as Array<unknown>,
-  schemaVersion: [] as Array<unknown>,
-  format: [] as Array<unknown>,
-  payload: [] as Array<unknown>,
-  bytes: [] as Array<unknown>,
-  metadata: [] as Array<unknown>,
-  correlation: [] as Array<unknown>,
-  source: [] as Array<unknown>,
-  tagList: [] as Array<unknown>,
-  occurredAt: [] as Array<unknown>,
-  content: [] as Array<unknown>,
-  tagRow: [] as Array<unknown>,
-  tag: [] as Array<unknown>
-})
+/** How many parameters the database's function has. */
+export const parameterCount = 32
 
-/** How many parameters that makes, with the four before them and the one after. */
-export const parameterCount = 4 + Object.keys(makeColumns()).length + 1
-
-/** What the database's function is given. */
+/**
+ * What the database's function is given, in its order.
+ *
+ * Columns of text go as one text each, cut by a control character that no name and no JSON text holds: that costs a fraction of
+ * an array literal, in which every quote of every payload is escaped. What is the same for all events is sent once.
+ */
 export const parameters = (
   batch: ReadonlyArray<Prepared>,
   locks: ReadonlyArray<readonly [key: number, exclusive: boolean]>,
   wait: boolean,
   channel: string
 ): Array<unknown> => {
-  const all = makeColumns()
+  const appends = { tenant: texts(), groups: integers(), rows: integers(), tags: integers() }
+  const queries: Array<string | null> = []
+  const after = integers()
+  const group = { tenant: texts(), stream: texts(), category: texts(), expected: integers(), count: integers() }
+  const row = {
+    group: integers(),
+    number: integers(),
+    id: texts(),
+    type: texts(),
+    schemaVersion: integers(),
+    format: texts(),
+    payload: texts(),
+    metadata: texts(),
+    correlation: texts(),
+    source: texts(),
+    tagList: texts(),
+    occurredAt: integers(),
+    content: texts()
+  }
+  const bytes: Array<Buffer | null> = []
+  const tagRow = integers()
+  const tag = texts()
   let plain = 0
+  let groups = 0
+  let rows = 0
+  let tags = 0
   for (const { request } of batch) {
-    for (const group of request.groups) {
-      all.groupTenant.push(request.tenant)
-      all.groupStream.push(group.stream)
-      all.groupCategory.push(group.category)
-      all.groupExpected.push(expectation(group.expected))
-      all.groupCount.push(group.events.length)
-      let number = 0
-      for (const row of group.events) {
-        all.group.push(all.groupStream.length)
-        all.number.push(++number)
-        all.id.push(row.id)
-        all.type.push(row.type)
-        all.schemaVersion.push(row.schemaVersion)
-        all.format.push(row.format)
-        addPayload(row.payload, all.payload, all.bytes)
-        all.metadata.push(row.metadata)
-        all.correlation.push(row.correlationId)
-        all.source.push(row.source)
-        all.tagList.push(row.tags.length === 0 ? null : JSON.stringify(row.tags))
-        all.occurredAt.push(row.occurredAt)
-        all.content.push(row.content)
-        for (const tag of row.tags) {
-          all.tagRow.push(all.id.length)
-          all.tag.push(tag)
+    for (const { category, events, expected, stream } of request.groups) {
+      groups++
+      group.tenant.push(request.tenant)
+      group.stream.push(stream)
+      group.category.push(category ?? none)
+      group.expected.push(expectation(expected))
+      group.count.push(events.length)
+      for (let index = 0; index < events.length; index++) {
+        const event = events[index]!
+        rows++
+        row.group.push(groups)
+        row.number.push(index + 1)
+        row.id.push(event.id)
+        row.type.push(event.type)
+        row.schemaVersion.push(event.schemaVersion)
+        row.format.push(event.format)
+        row.payload.push(textOf(event.payload) ?? none)
+        bytes.push(bytesOf(event.payload))
+        row.metadata.push(event.metadata)
+        row.correlation.push(event.correlationId)
+        row.source.push(event.source)
+        row.occurredAt.push(event.occurredAt)
+        row.content.push(event.content)
+        row.tagList.push(event.tags.length === 0 ? none : JSON.stringify(event.tags))
+        for (const name of event.tags) {
+          tags++
+          tagRow.push(rows)
+          tag.push(name)
         }
       }
     }
-    all.tenant.push(request.tenant)
-    all.groups.push(all.groupStream.length)
-    all.rows.push(all.id.length)
-    all.tags.push(all.tag.length)
+    appends.tenant.push(request.tenant)
+    appends.groups.push(groups)
+    appends.rows.push(rows)
+    appends.tags.push(tags)
     const { failIf } = request
     if (failIf === undefined) plain++
-    all.query.push(failIf?.query._tag === "Items" ? JSON.stringify(failIf.query.items) : null)
-    all.after.push(failIf?.after ?? 0)
+    queries.push(failIf?.query._tag === "Items" ? JSON.stringify(failIf.query.items) : null)
+    after.push(failIf?.after ?? 0)
   }
   return [
     wait,
     plain,
-    locks.map(([key]) => key),
-    locks.map(([, exclusive]) => exclusive),
-    ...Object.values(all),
+    `{${locks.map(([key]) => key).join()}}`,
+    `{${locks.map(([, exclusive]) => exclusive).join()}}`,
+    joined(appends.tenant),
+    list(appends.groups),
+    list(appends.rows),
+    list(appends.tags),
+    queries,
+    list(after),
+    joined(group.tenant),
+    joined(group.stream),
+    joined(group.category),
+    list(group.expected),
+    list(group.count),
+    list(row.group),
+    list(row.number),
+    joined(row.id),
+    once(row.type).join(cut),
+    list(once(row.schemaVersion)),
+    once(row.format).join(cut),
+    joined(row.payload),
+    bytes.some((each) => each !== null) ? bytes : "{}",
+    joined(row.metadata),
+    joined(row.correlation),
+    once(row.source).join(cut),
+    once(row.tagList).join(cut),
+    list(row.occurredAt),
+    joined(row.content),
+    list(tagRow),
+    joined(tag),
     channel
   ]
 }
 
-/** Text in one column and bytes in the other; text with NUL, which PostgreSQL's text cannot hold, in both. */
+/** Cuts a column of text. Names and JSON texts hold no control characters. */
+const cut = "\u001f"
+/** Stands for no value in a column of text. */
+const none = "\u001e"
+
+const texts = (): Array<string> => []
+const integers = (): Array<number> => []
+
+/** A column of text: each value is followed by a cut, so that one that is empty is told from none at all. */
+const joined = (values: ReadonlyArray<string>): string => values.length === 0 ? "" : values.join(cut) + cut
+
+const list = (values: ReadonlyArray<number>): string => `{${values.join()}}`
+
+/** One value where all are the same. */
+const once = <A>(values: ReadonlyArray<A>): ReadonlyArray<A> => {
+  const first = values[0]
+  for (const value of values) if (value !== first) return values
+  return values.slice(0, 1)
+}
+
+/** Text that PostgreSQL's text cannot hold, or not on the way to it, is in both columns. */
+const isOdd = (text: string): boolean => text.includes("\u0000") || text.includes(cut) || text.includes(none)
+
+/** What is in the column of text. */
+const textOf = (payload: Serialized): string | null =>
+  typeof payload !== "string" ? null : isOdd(payload) ? "" : payload
+
+/** What is in the column of bytes. */
+const bytesOf = (payload: Serialized): Buffer | null =>
+  typeof payload !== "string"
+    ? Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+    : isOdd(payload)
+    ? Buffer.from(payload)
+    : null
+
+/** Text in one column and bytes in the other; odd text in both. */
 export const addPayload = (payload: Serialized, texts: Array<unknown>, bytes: Array<unknown>): void => {
-  if (typeof payload !== "string") {
-    texts.push(null)
-    bytes.push(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength))
-  } else if (payload.includes("\u0000")) {
-    texts.push("")
-    bytes.push(Buffer.from(payload))
-  } else {
-    texts.push(payload)
-    bytes.push(null)
-  }
+  texts.push(textOf(payload))
+  bytes.push(bytesOf(payload))
 }
 
 export const expectation = (expected: Driver.Group["expected"]): number =>

@@ -319,9 +319,15 @@ const isPassing = (error: unknown): boolean =>
   (error.reason === "unavailable" || error.reason === "busy" || error.cause instanceof Lost)
 
 /** How many of the pool's connections appends use at once, and how many wait for locks; others are left for readers. */
-const connectionsOf = (client: PgClient): { readonly calls: number; readonly waits: number } => {
+const connectionsOf = (
+  client: PgClient
+): { readonly calls: number; readonly fullCalls: number; readonly waits: number } => {
   const most = client.config.maxConnections ?? 10
-  return { calls: Math.max(1, Math.min(2, most - 2)), waits: Math.max(1, Math.min(4, Math.floor(most / 3))) }
+  return {
+    calls: Math.max(1, Math.min(2, most - 2)),
+    fullCalls: Math.max(1, Math.min(2, most - 2), Math.min(4, most - 4)),
+    waits: Math.max(1, Math.min(4, Math.floor(most / 3)))
+  }
 }
 
 /** The rows of an append, as a read gives them back. */

@@ -121,7 +121,9 @@ END $body$`
  * One or several appends in one call.
  *
  * Arrays describe them flat: appends `e_`, their streams `g_`, their events `r_`, their tags `t_`; an append says where its
- * own end in each. The first `plain` appends have no condition. `l_` are the locks that they need, in an order that is the
+ * own end in each. Arrays of text come as text that is cut after each element, so that there is an empty one at the end; types,
+ * formats, sources and lists of tags, which are never empty, come cut between them, and only one where all are the same. They are unfolded, never looked into by number: that would take as long as
+ * the array is, for each event. The first `plain` appends have no condition. `l_` are the locks that they need, in an order that is the
  * same for everybody; with `wait` false, one that is taken by another makes the call answer at once and write nothing.
  *
  * Each answer is about the appends `from_entry` to `to_entry`: `busy` (these locks are taken), `ok` (written: the first
@@ -134,18 +136,39 @@ END $body$`
 export const append = (table: Table): string =>
   `CREATE FUNCTION ${table("append")}(
   wait boolean, plain int4, l_key int4[], l_exclusive boolean[],
-  e_tenant text[], e_groups int4[], e_rows int4[], e_tags int4[], e_query text[], e_after int8[],
-  g_tenant text[], g_stream text[], g_category text[], g_expected int8[], g_count int4[],
-  r_group int4[], r_number int4[], r_id text[], r_type text[], r_schema_version int4[], r_format text[],
-  r_payload text[], r_bytes bytea[], r_metadata text[], r_correlation text[], r_source text[], r_tags text[],
-  r_occurred int8[], r_content text[], t_row int4[], t_tag text[], channel text
+  e_tenants text, e_groups int4[], e_rows int4[], e_tags int4[], e_query text[], e_after int8[],
+  g_tenants text, g_streams text, g_categories text, g_expected int8[], g_count int4[],
+  r_group int4[], r_number int4[], r_ids text, r_types text, r_schema_version int4[], r_formats text,
+  r_payloads text, r_bytes bytea[], r_metadatas text, r_correlations text, r_sources text, r_tag_lists text,
+  r_occurred int8[], r_contents text, t_row int4[], t_tags text, channel text
 ) RETURNS TABLE (
   outcome text, from_entry int4, to_entry int4, first int8, at int8, versions int8[], known text
 ) LANGUAGE plpgsql AS $body$
 #variable_conflict use_column
 DECLARE
   class CONSTANT int4 := '${table("events")}'::regclass::oid::int8::bit(32)::int4;
-  entries CONSTANT int4 := cardinality(e_tenant);
+  entries CONSTANT int4 := cardinality(e_groups);
+  groups CONSTANT int4 := cardinality(g_count) + least(cardinality(g_count), 1);
+  rows CONSTANT int4 := cardinality(r_group) + least(cardinality(r_group), 1);
+${
+    [
+      ["e_tenant", "e_tenants"],
+      ["g_tenant", "g_tenants"],
+      ["g_stream", "g_streams"],
+      ["g_category", "g_categories"],
+      ["r_id", "r_ids"],
+      ["r_type", "r_types"],
+      ["r_format", "r_formats"],
+      ["r_payload", "r_payloads"],
+      ["r_metadata", "r_metadatas"],
+      ["r_correlation", "r_correlations"],
+      ["r_source", "r_sources"],
+      ["r_tags", "r_tag_lists"],
+      ["r_content", "r_contents"],
+      ["t_tag", "t_tags"]
+    ].map(([list, text]) => `  ${list} CONSTANT text[] := string_to_array(${text}, E'\\x1f', E'\\x1e');`).join("\n")
+  }
+  tagged CONSTANT boolean := cardinality(r_tags) <> 1;
   taken int8[];
   got boolean;
   careful boolean := false;
@@ -155,6 +178,16 @@ BEGIN
   IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
     RAISE EXCEPTION 'an append needs a READ COMMITTED transaction: it must see what was committed while it waited'
       USING ERRCODE = 'invalid_transaction_state';
+  END IF;
+  IF (rows = ALL (ARRAY[cardinality(r_id), cardinality(r_payload), cardinality(r_metadata), cardinality(r_correlation),
+      cardinality(r_content)])
+    AND groups = ALL (ARRAY[cardinality(g_tenant), cardinality(g_stream), cardinality(g_category)])
+    AND cardinality(e_tenant) = entries + least(entries, 1)
+    AND cardinality(t_tag) = cardinality(t_row) + least(cardinality(t_row), 1)
+    AND cardinality(r_type) IN (1, cardinality(r_group)) AND cardinality(r_format) IN (1, cardinality(r_group))
+    AND cardinality(r_source) IN (1, cardinality(r_group)) AND cardinality(r_tags) IN (1, cardinality(r_group))) IS NOT TRUE
+  THEN
+    RAISE EXCEPTION 'a name holds a control character' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   FOR i IN 1 .. cardinality(l_key) LOOP
     IF wait THEN
@@ -253,9 +286,10 @@ BEGIN
           position, version, occurred_at, recorded_at, schema_version, tenant, stream, category, id, type, format,
           correlation_id, source, tags, content, metadata, payload, payload_bytes
         )
-        SELECT first + r.i - 1, versions[r.g - gl + 1] + r.number, r.occurred, at, r.schema_version, g_tenant[r.g],
-          g_stream[r.g], g_category[r.g], r.id, r.type, r.format, r.correlation, r.source, r.tags, r.content, r.metadata,
-          r.payload, r.bytes
+        SELECT first + r.i - 1, versions[r.g - gl + 1] + r.number, r.occurred, at,
+          coalesce(r.schema_version, r_schema_version[1]), g_tenant[r.g], g_stream[r.g], g_category[r.g], r.id,
+          coalesce(r.type, r_type[1]), coalesce(r.format, r_format[1]), r.correlation, coalesce(r.source, r_source[1]),
+          CASE WHEN tagged THEN r.tags ELSE r_tags[1] END, r.content, r.metadata, r.payload, r.bytes
         FROM unnest(
           r_group[rl:rh], r_number[rl:rh], r_id[rl:rh], r_type[rl:rh], r_schema_version[rl:rh], r_format[rl:rh],
           r_payload[rl:rh], r_bytes[rl:rh], r_metadata[rl:rh], r_correlation[rl:rh], r_source[rl:rh], r_tags[rl:rh],

@@ -41,15 +41,19 @@ const asFailure = (cause: Cause.Cause<StoreError>): Effect.Effect<never, StoreEr
   )
 }
 
-/** The most of one transaction, so that in a flood of appends the first do not wait for the last. */
+/**
+ * The most of one transaction, so that in a flood of appends the first do not wait for the last, and so that one call is made
+ * ready here while the server works on another.
+ */
 const maxAppends = 256
-const maxEvents = 10_000
+const maxEvents = 1_024
 const maxBytes = 8_388_608
 const maxLocks = 1_024
 
 /**
  * Appends that share transactions: all that are asked for in one turn of the event loop, or while earlier ones are on their
- * way, are written by one call. A few calls are on their way at once.
+ * way, are written by one call. A few calls are on their way at once: more of them
+ * while whole ones are waiting, and otherwise few, so that there is something to share.
  *
  * A call of several appends never waits for a lock: an append whose lock is taken by another connection is taken out of
  * it and waits by itself, so that nobody waits for a lock that he does not need. While it waits, or is being written,
@@ -58,7 +62,7 @@ const maxLocks = 1_024
 export const make = (
   writer: Writer,
   onCommit: () => void,
-  limits: { readonly calls: number; readonly waits: number }
+  limits: { readonly calls: number; readonly fullCalls: number; readonly waits: number }
 ): Effect.Effect<
   (request: Driver.AppendRequest) => Effect.Effect<Driver.AppendResult, Driver.Refusal>,
   never,
@@ -67,6 +71,8 @@ export const make = (
   Effect.gen(function*() {
     const runtime = yield* Effect.runtime()
     let list: Array<Entry> = []
+    /** How many events are on the list. */
+    let listed = 0
     let calls = 0
     let waits = 0
     let scheduled = false
@@ -110,7 +116,7 @@ export const make = (
         if (entry.state === "ended") letGo(entry)
         else wait(entry)
       }
-      while (calls < limits.calls && list.length > 0) {
+      while (list.length > 0 && calls < (listed < maxEvents ? limits.calls : limits.fullCalls)) {
         const batch = take()
         if (batch.length > 0) call(batch)
         else break
@@ -143,6 +149,7 @@ export const make = (
         }
       }
       list = left
+      listed = left.reduce((sum, { prepared }) => sum + prepared.events, 0)
       for (const entry of batch) hold(entry)
       if (contended.length > 0 && waits < limits.waits) schedule()
       return batch
@@ -184,6 +191,7 @@ export const make = (
         } else others.push(entry)
       }
       list = [...others, ...list]
+      listed = list.reduce((sum, { prepared }) => sum + prepared.events, 0)
     }
 
     const wait = (entry: Entry): void => {
@@ -252,6 +260,7 @@ export const make = (
           onEnd: undefined
         }
         list.push(entry)
+        listed += entry.prepared.events
         schedule()
         return leave(entry)
       })
