@@ -20,6 +20,7 @@ import type { EventStore } from "../store/EventStore.ts"
 import type * as Snapshot from "../store/Snapshot.ts"
 import type { SnapshotStore } from "../store/SnapshotStore.ts"
 import type { Decider, Tagged } from "./Decider.ts"
+import type { HistoryTruncated } from "./HistoryTruncated.ts"
 
 /**
  * How things stand with one aggregate.
@@ -44,7 +45,10 @@ export interface Executed<out S, out E> extends Current<S> {
   readonly events: ReadonlyArray<E>
   /** The position of the last of those events; `undefined` where there is none. */
   readonly position: Position | undefined
-  /** Whether a command of this id was executed before: this is what it led to then, and nothing happened now. */
+  /**
+   * Whether a command of this id was executed before: this is what it led to then, and nothing happened now. Where that was
+   * truncated since, the state is the present one.
+   */
   readonly repeated: boolean
 }
 
@@ -80,15 +84,24 @@ export interface ExecuteOptions {
 }
 
 /**
+ * Why a state could not be told.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type StateError = ReadError | HistoryTruncated
+
+/**
  * Why a command was not executed, beside the decider's own refusals. `VersionConflict` comes only after the retries.
  *
  * @since 0.1.0
  * @category errors
  */
-export type ExecuteError = AppendError | ReadError
+export type ExecuteError = AppendError | StateError
 
 /**
- * A decider over the streams of a category. `R` is what it needs: the event store, and the snapshot store if it snapshots.
+ * A decider over the streams of a category. Where events were truncated that no snapshot or carrying event stands for, what
+ * needs the state fails with `HistoryTruncated`. `R` is what it needs: the event store, and the snapshot store if it snapshots.
  *
  * @since 0.1.0
  * @category models
@@ -103,23 +116,29 @@ export interface Aggregate<in out Id, in out S, in out C, in out E extends Tagge
     options?: ExecuteOptions
   ) => Effect.Effect<Executed<S, E>, Err | ExecuteError, R>
   /** How things stand now. */
-  readonly state: (id: Id) => Effect.Effect<Current<S>, ReadError, R>
+  readonly state: (id: Id) => Effect.Effect<Current<S>, StateError, R>
   /**
    * How things stood at a moment: the events up to and with it, in the order of their versions. As of an instant, those
    * events count that happened by then, whenever they were recorded.
    */
-  readonly stateAt: (id: Id, asOf: AsOf) => Effect.Effect<Current<S>, ReadError, R>
+  readonly stateAt: (id: Id, asOf: AsOf) => Effect.Effect<Current<S>, StateError, R>
   /** How things stood, or stand, with several. */
   readonly states: (
     ids: Iterable<Id>,
     asOf?: AsOf
-  ) => Effect.Effect<ReadonlyArray<readonly [id: Id, Current<S>]>, ReadError, R>
-  /** How things stood, or stand, with all that had an event, in the order of their first; one read of the category. */
+  ) => Effect.Effect<ReadonlyArray<readonly [id: Id, Current<S>]>, StateError, R>
+  /**
+   * How things stood, or stand, with all that have an event to read, in the order of their first; one read of the category. A
+   * stream that was emptied is not among them.
+   */
   readonly all: (
     asOf?: LogMoment
-  ) => Effect.Effect<ReadonlyArray<readonly [id: Id, Current<S>]>, ReadError | InvalidInput, R>
-  /** The history that led to a state: each event with the state after it. */
-  readonly history: (id: Id, asOf?: AsOf) => Stream.Stream<Step<S, E>, ReadError, R>
+  ) => Effect.Effect<ReadonlyArray<readonly [id: Id, Current<S>]>, StateError | InvalidInput, R>
+  /**
+   * The history that led to a state: each event with the state after it. Where older events were truncated, it begins with
+   * the first event that carries the whole state.
+   */
+  readonly history: (id: Id, asOf?: AsOf) => Stream.Stream<Step<S, E>, StateError, R>
 }
 
 /**
@@ -137,6 +156,20 @@ export interface Options {
    * still stands, so that nothing of a transaction that was rolled back, or of another store, is ever decided upon.
    */
   readonly cache?: number | undefined
+}
+
+/**
+ * Which events stand for all before them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Carriers<out Tag extends string> {
+  /**
+   * The tags of events that carry the whole state: where older events were truncated, the state begins with the first of them.
+   * Those that compaction wrote are known without.
+   */
+  readonly carriers?: ReadonlyArray<Tag> | undefined
 }
 
 /**
@@ -189,11 +222,14 @@ export const make: {
   <S, C, E extends Tagged, Err, Id>(
     decider: Decider<string, S, C, E, Err>,
     category: Category<Id, any, NoInfer<E>> & Records<NoInfer<E>>,
-    options: Options & { readonly snapshot: Snapshot.Policy; readonly version?: number | undefined }
+    options: Options & Carriers<NoInfer<E>["_tag"]> & {
+      readonly snapshot: Snapshot.Policy
+      readonly version?: number | undefined
+    }
   ): Aggregate<Id, S, C, E, Err, EventStore | SnapshotStore>
   <S, C, E extends Tagged, Err, Id>(
     decider: Decider<string, S, C, E, Err>,
     category: Category<Id, any, NoInfer<E>> & Records<NoInfer<E>>,
-    options?: Options & { readonly snapshot?: undefined }
+    options?: Options & Carriers<NoInfer<E>["_tag"]> & { readonly snapshot?: undefined }
   ): Aggregate<Id, S, C, E, Err>
 } = Internal.make as never

@@ -58,8 +58,9 @@ export const open = (
 ): Effect.Effect<Parking, unknown, ParkedEvents> =>
   Effect.gen(function*() {
     const store: Service = yield* ParkedEvents
-    const key = yield* Site.checkpointName(self, site)
-    // Only this projection adds, others only take away: where it knows of none there is none.
+    // one key for all parts of a sharded projection: a stream is of one part
+    const key = yield* Site.checkpointName(self, { generation: site.generation, shard: "" })
+    // Nobody else adds for its streams, others only take away: where it knows of none there is none.
     let known: ReadonlySet<string> = new Set((yield* store.list(key)).map(standKey))
     const entry = (raw: Raw, parkedAt: DateTime.Utc, failed?: EventFailed): Parked => ({
       position: raw.position,

@@ -16,6 +16,7 @@ import type { Position, StreamVersion } from "../event/Position.ts"
 import { CheckpointConflict, CheckpointStore } from "../store/CheckpointStore.ts"
 import { EventStore } from "../store/EventStore.ts"
 import { SnapshotStore } from "../store/SnapshotStore.ts"
+import * as Faults from "./faults.ts"
 import { open } from "./projectionOpen.ts"
 import { filterOf, project } from "./projectionRunner.ts"
 import * as Site from "./projectionSite.ts"
@@ -86,6 +87,11 @@ const modelOfHandler = (
     const built = yield* Site.checkpointName(self, { generation: from + 1, shard: "" })
     const answering = Effect.map(checkpoints.get(old), Option.getOrUndefined)
     const start = 0 as Position
+    if (Option.isSome(yield* checkpoints.get(yield* Site.shardsName(self)))) {
+      const faults = Faults.make()
+      faults.add("projection", `${self.name} is sharded: it is projected anew by another version of it`)
+      yield* Faults.orInvalid(faults, () => undefined)
+    }
     return {
       answering,
       prepare: Effect.gen(function*() {
@@ -199,6 +205,7 @@ export const start = (self: Projection.Any, options: Options = {}): Effect.Effec
         work = yield* reopen
       }
       yield* tell("swapped")
+      yield* Site.tellSwapped(self)
     })
 
     const ended = yield* Deferred.make<Progress, unknown>()

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { globalValue } from "effect/GlobalValue"
 import * as Option from "effect/Option"
 import type * as Projection from "../cqrs/ProjectionDefinition.ts"
 import * as Correlation from "../event/Correlation.ts"
@@ -48,6 +49,10 @@ export const generationName = (self: Projection.Any): Effect.Effect<string> =>
     (name) => self._tag === "State" ? `${name}/generation` : `${name}@${self.version}/generation`
   )
 
+/** The name of what tells in how many parts a handler is kept. */
+export const shardsName = (self: Projection.Any): Effect.Effect<string> =>
+  Effect.map(checkpointName(self, { generation: 0, shard: "" }), (name) => `${name}/shards`)
+
 export const fingerprintOf = (self: Projection.Projection<string, any, any>): Snapshot.Fingerprint =>
   Either.getOrThrow(Snapshot.fingerprint(self.name, self.version, self.state))
 
@@ -76,3 +81,32 @@ export const live = (self: Projection.Any): Effect.Effect<Site, unknown, any> =>
 export class Superseded {
   readonly _tag = "Superseded"
 }
+
+/** Who in this process is to be told that a rebuilt model was swapped in, by the store that says so. */
+const watching = globalValue(
+  "effect-skald/cqrs/Projection/watching",
+  () => new WeakMap<object, Set<() => void>>()
+)
+
+const storeOf = (self: Projection.Any): Effect.Effect<object, never, any> =>
+  self._tag === "State" ? SnapshotStore : CheckpointStore
+
+/** Tells those of this process that a model was swapped in. */
+export const tellSwapped = (self: Projection.Any): Effect.Effect<void, never, any> =>
+  Effect.map(storeOf(self), (store) => {
+    for (const wake of [...watching.get(store) ?? []]) wake()
+  })
+
+/** Waits until somebody of this process has swapped a model in, of whatever projection. */
+export const awaitSwapped = (self: Projection.Any): Effect.Effect<void, never, any> =>
+  Effect.flatMap(storeOf(self), (store) =>
+    Effect.async<void>((resume) => {
+      let waiting = watching.get(store)
+      if (waiting === undefined) watching.set(store, waiting = new Set())
+      const wake = () => {
+        waiting.delete(wake)
+        resume(Effect.void)
+      }
+      waiting.add(wake)
+      return Effect.sync(() => waiting.delete(wake))
+    }))

@@ -1,6 +1,6 @@
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -18,8 +18,8 @@ import * as Site from "./projectionSite.ts"
 import { Superseded } from "./projectionSite.ts"
 import type { Work } from "./projectionWork.ts"
 
-/** How often a projection that runs looks whether it was rebuilt. */
-export const lookEvery = Duration.seconds(1)
+/** How often the runner of a value that has events looks whether another process has rebuilt it. */
+const lookEvery = 1_000
 
 /** Where a handle hides the work from all but this library. */
 export const AtWork: unique symbol = Symbol.for("effect-skald/cqrs/Projection/AtWork")
@@ -54,11 +54,18 @@ export const start = (
     const stopped = yield* Deferred.make<never, ProjectionStopped>()
     const advance = () => progress.advance(work.position)
     advance()
-    const watch = Effect.forever(Effect.zipRight(Effect.sleep(lookEvery), Effect.catchAll(look, orElse)))
+    // a swap of this process is heard of at once, one of another with the next event
+    const watch = Effect.forever(Effect.zipRight(Site.awaitSwapped(self), Effect.catchAll(look, orElse)))
+    let looked = yield* Clock.currentTimeMillis
+    const lookIfDue = self._tag === "Handler" ? Effect.void : Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (now - looked < lookEvery) return Effect.void
+      looked = now
+      return look
+    })
     const run: Effect.Effect<void, unknown, any> = Effect.suspend(() =>
       Effect.raceFirst(
         Effect.catchIf(
-          follow(self, options, store, work, advance),
+          follow(self, options, store, work, advance, lookIfDue),
           (error) => error instanceof CheckpointConflict,
           (conflict) => Effect.zipRight(look, Effect.fail(conflict))
         ),
@@ -126,7 +133,8 @@ export const follow = (
   options: RunOptions | undefined,
   store: Operations,
   work: Work,
-  advance: () => void
+  advance: () => void,
+  afterChunk: Effect.Effect<void, unknown, any>
 ) =>
   Effect.flatMap(Effect.context<any>(), (context) => {
     const onCaughtUp = (position: number) =>
@@ -141,6 +149,6 @@ export const follow = (
       work,
       options,
       () => store.subscribe({ ...filterOf(self), after: work.position, onCaughtUp }),
-      () => Effect.sync(advance)
+      () => Effect.zipRight(Effect.sync(advance), afterChunk)
     )
   })

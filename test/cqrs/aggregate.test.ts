@@ -198,11 +198,18 @@ onBoth("Aggregate", (layer) => {
   test("ids survive the truncation of their events: still no second effect", () =>
     Effect.gen(function*() {
       const store = yield* EventStore.EventStore
-      yield* wallets.execute("a", deposit(10), { commandId: "c" })
-      yield* wallets.execute("a", deposit(1))
+      const kept = keptBy("snapshots")
+      yield* kept.execute("a", deposit(10), { commandId: "c" })
+      yield* kept.execute("a", deposit(1))
       yield* store.truncate("wallet-a", { before: 2 })
-      const again = yield* wallets.execute("a", deposit(10), { commandId: "c" })
-      includes(again, { repeated: true, version: 1, events: [] })
+      // what it led to then is gone: the state is the present one
+      const again = yield* kept.execute("a", deposit(10), { commandId: "c" })
+      equal(again.state, { balance: 11, moves: 2 })
+      includes(again, { repeated: true, version: 2, events: [] })
+      assert.lengthOf(yield* recorded("a"), 1)
+      // without the snapshot nothing is told, and nothing happens
+      const blind = yield* failure(wallets.execute("a", deposit(10), { commandId: "c" }))
+      includes(blind, { _tag: "HistoryTruncated", stream: "wallet-a", firstVersion: 2 })
       assert.lengthOf(yield* recorded("a"), 1)
     }))
 

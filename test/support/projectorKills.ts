@@ -89,9 +89,10 @@ const make = Effect.gen(function*() {
   const finish = Effect.gen(function*() {
     yield* Fiber.interrupt(appending)
     const events = yield* Ref.get(appended)
-    while (checked < events) {
-      yield* wait(20)
+    while (true) {
       check()
+      if (checked >= events) break
+      yield* wait(20)
     }
     assert.strictEqual(checked, events)
     return events
