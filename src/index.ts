@@ -117,6 +117,14 @@ export * as CircuitBreaker from "./resilience/CircuitBreaker.ts"
 export * as CircuitBreakers from "./resilience/CircuitBreakers.ts"
 
 /**
+ * Runs an effect once for a key, and answers every later call with the result of that run.
+ *
+ * @since 0.1.0
+ * @category resilience
+ */
+export * as Idempotency from "./resilience/Idempotency.ts"
+
+/**
  * Whether an error is worth another try: marked on its Schema, or by its tag.
  *
  * @since 0.1.0
