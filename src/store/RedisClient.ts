@@ -93,7 +93,13 @@ export const make = (options: Options): Effect.Effect<Redis, StoreError, Scope.S
       )
       return Effect.sync(() => client.disconnect())
     }),
-    (client) => Effect.sync(() => client.disconnect())
+    // Who comes later is told at once that it is closed.
+    (client) =>
+      Effect.async<void>((resume) => {
+        if (client.status === "end") return resume(Effect.void)
+        client.once("end", () => resume(Effect.void))
+        client.disconnect()
+      })
   )
 
 /**
