@@ -7,8 +7,19 @@ import type * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { v5 } from "uuid"
-import type { Aggregate, Current, Executed, ExecuteError, ExecuteOptions, Options, Step } from "../cqrs/Aggregate.ts"
+import type {
+  Aggregate,
+  Carriers,
+  Current,
+  Executed,
+  ExecuteError,
+  ExecuteOptions,
+  Options,
+  StateError,
+  Step
+} from "../cqrs/Aggregate.ts"
 import type { Decider } from "../cqrs/Decider.ts"
+import { HistoryTruncated } from "../cqrs/HistoryTruncated.ts"
 import * as Envelope from "../event/Envelope.ts"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { StreamVersion } from "../event/Position.ts"
@@ -16,7 +27,7 @@ import type { StreamId } from "../event/StreamId.ts"
 import * as RetryPolicy from "../resilience/RetryPolicy.ts"
 import { type AppendError, VersionConflict } from "../store/AppendError.ts"
 import * as AsOf from "../store/AsOf.ts"
-import type { Appended, Category, ReadError } from "../store/Category.ts"
+import type { Appended, Category } from "../store/Category.ts"
 import { EventStore } from "../store/EventStore.ts"
 import type * as Snapshot from "../store/Snapshot.ts"
 import type { SnapshotStore } from "../store/SnapshotStore.ts"
@@ -30,11 +41,14 @@ type Event = { readonly _tag: string }
 export const make = <Id, S, C, E extends Event, Err>(
   decider: Decider<string, S, C, E, Err>,
   category: Category<Id, any, E>,
-  options: Options & { readonly snapshot?: Snapshot.Policy | undefined; readonly version?: number | undefined } = {}
+  options: Options & Carriers<string> & {
+    readonly snapshot?: Snapshot.Policy | undefined
+    readonly version?: number | undefined
+  } = {}
 ): Aggregate<Id, S, C, E, Err, EventStore | SnapshotStore> => {
   check(decider, category, options)
   const retry = options.retry ?? (RetryPolicy.conflict as Schedule.Schedule<unknown>)
-  const { load, remember } = States.make(decider, category.codec, options)
+  const { carries, ensureNone, load, loadKnown, remember } = States.make(decider, category.codec, options)
   const checkCommand = ParseResult.validateEither(decider.commands)
 
   const executeOnce = (
@@ -46,12 +60,17 @@ export const make = <Id, S, C, E extends Event, Err>(
     Effect.gen(function*() {
       const loaded = yield* load(stream)
       // looked up after the state was read: what was recorded before is in it, what comes later is a conflict
-      const before = given.commandId === undefined ? undefined : yield* repeated(id, stream, given.commandId)
+      const before = given.commandId === undefined ? undefined : yield* repeated(id, stream, given.commandId, loaded)
       if (before !== undefined) return before
+      const nothing = loaded.version === 0
       if (given.expected !== undefined && given.expected !== loaded.version) {
+        if (nothing) yield* ensureNone(stream)
         return yield* new VersionConflict({ stream, expected: given.expected, actual: loaded.version })
       }
-      const decided: ReadonlyArray<E> = yield* decider.decide(command, loaded.state)
+      const decision = decider.decide(command, loaded.state)
+      // what is appended says by its expectation that there never was anything; what is not is made sure of here
+      if (nothing && (Either.isLeft(decision) || decision.right.length === 0)) yield* ensureNone(stream)
+      const decided: ReadonlyArray<E> = yield* decision
       if (decided.length === 0) {
         return { state: loaded.state, version: loaded.version, events: decided, position: undefined, repeated: false }
       }
@@ -60,9 +79,10 @@ export const make = <Id, S, C, E extends Event, Err>(
       }))
       if (given.commandId !== undefined && isKnown(appended)) {
         // the same command was quicker, and may have decided on another state
-        const first = yield* repeated(id, stream, given.commandId)
+        const first = yield* repeated(id, stream, given.commandId, yield* load(stream))
         if (first !== undefined) return first
       }
+      if (nothing && Either.isLeft(appended) && isConflict(appended.left)) yield* ensureNone(stream)
       const { events, position, version } = yield* appended
       let state = loaded.state
       for (const event of decided) state = decider.evolve(state, event)
@@ -70,12 +90,13 @@ export const make = <Id, S, C, E extends Event, Err>(
       return { state, version, events: decided, position, repeated: false }
     })
 
-  /** What a command of this id led to, if it was executed before. */
+  /** What a command of this id led to, if it was executed before; where that is gone, how things stand now. */
   const repeated = (
     id: Id,
     stream: StreamId,
-    commandId: string
-  ): Effect.Effect<Executed<S, E> | undefined, ReadError, EventStore | SnapshotStore> =>
+    commandId: string,
+    now: Current<S>
+  ): Effect.Effect<Executed<S, E> | undefined, StateError, EventStore | SnapshotStore> =>
     Effect.gen(function*() {
       const store = yield* EventStore
       const found = yield* store.find(eventId(stream, commandId, 0))
@@ -87,11 +108,14 @@ export const make = <Id, S, C, E extends Event, Err>(
         Stream.runCollect
       )
       const last = Option.getOrUndefined(Chunk.last(recorded))
-      const version = last?.version ?? first.version
-      const { state } = yield* load(stream, version)
+      const then: Current<S> = last === undefined ? now : yield* Effect.catchIf(
+        loadKnown(stream, last.version),
+        (error) => error instanceof HistoryTruncated,
+        () => Effect.succeed(now)
+      )
       return {
-        state,
-        version,
+        state: then.state,
+        version: then.version,
         events: Chunk.toReadonlyArray(recorded).map((event) => event.payload),
         position: last?.position ?? first.position,
         repeated: true
@@ -142,43 +166,76 @@ export const make = <Id, S, C, E extends Event, Err>(
     return Faults.orInvalid(faults, () => Either.getOrThrow(stream))
   }
 
-  const stateAt = (id: Id, asOf: AsOf.AsOf): Effect.Effect<Current<S>, ReadError, EventStore | SnapshotStore> =>
+  const stateAt = (id: Id, asOf: AsOf.AsOf): Effect.Effect<Current<S>, StateError, EventStore | SnapshotStore> =>
     Effect.flatMap(
       Effect.suspend(() => Either.flatMap(AsOf.check(asOf), () => category.stream(id))),
-      (stream): Effect.Effect<Current<S>, ReadError, EventStore | SnapshotStore> =>
+      (stream): Effect.Effect<Current<S>, StateError, EventStore | SnapshotStore> =>
         "version" in asOf
-          ? Effect.map(load(stream, asOf.version), current)
+          ? Effect.map(loadKnown(stream, asOf.version), current)
           : Stream.runFold(history(id, asOf), { state: decider.initial, version: 0 as StreamVersion }, (_, step) => ({
             state: step.state,
             version: step.event.version
           }))
     )
 
-  const history = (id: Id, asOf?: AsOf.AsOf): Stream.Stream<Step<S, E>, ReadError, EventStore> =>
-    Stream.mapAccum(category.read(id, asOf === undefined ? undefined : { asOf }), decider.initial, (before, event) => {
-      const state = decider.evolve(before, event.payload)
-      return [state, { event, state }]
-    })
+  const history = (id: Id, asOf?: AsOf.AsOf): Stream.Stream<Step<S, E>, StateError, EventStore> =>
+    Stream.unwrap(Effect.gen(function*() {
+      const read = category.read(id, asOf === undefined ? undefined : { asOf })
+      if (asOf !== undefined) yield* AsOf.check(asOf)
+      const stream = yield* category.stream(id)
+      const store = yield* EventStore
+      const found = yield* store.streamState(stream)
+      const before = asOf !== undefined && (("version" in asOf && asOf.version === 0) ||
+        ("position" in asOf && asOf.position === 0))
+      if (found._tag !== "live" || found.firstVersion === 1 || before) {
+        return Stream.mapAccum(read, decider.initial, (before, event) => {
+          const state = decider.evolve(before, event.payload)
+          return [state, { event, state }]
+        })
+      }
+      let state = decider.initial
+      let known = false
+      const steps = Stream.filterMap(read, (event) => {
+        known ||= carries(event)
+        if (!known) return Option.none()
+        state = decider.evolve(state, event.payload)
+        return Option.some({ event, state })
+      })
+      const { firstVersion } = found
+      return Stream.concat(
+        steps,
+        Stream.suspend(() => known ? Stream.empty : Stream.fail(new HistoryTruncated({ stream, firstVersion })))
+      )
+    }))
 
-  const state = (id: Id) => Effect.flatMap(category.stream(id), (stream) => Effect.map(load(stream), current))
+  const state = (id: Id) => Effect.flatMap(category.stream(id), (stream) => Effect.map(loadKnown(stream), current))
 
   const all = (
     asOf?: AsOf.LogMoment
-  ): Effect.Effect<ReadonlyArray<readonly [Id, Current<S>]>, ReadError, EventStore> =>
+  ): Effect.Effect<ReadonlyArray<readonly [Id, Current<S>]>, StateError, EventStore> =>
     Effect.gen(function*() {
-      const found = new Map<string, Current<S>>()
+      const found = new Map<StreamId, Current<S> & { readonly known: boolean }>()
       yield* Stream.runForEachChunk(
         category.readAll(asOf === undefined ? undefined : yield* AsOf.bounds(asOf)),
         (chunk) =>
           Effect.sync(() => {
             for (const event of chunk) {
-              const before = found.get(event.stream)?.state ?? decider.initial
-              found.set(event.stream, { state: decider.evolve(before, event.payload as E), version: event.version })
+              const before = found.get(event.stream)
+              const begins = before?.known !== true && (event.version === 1 || carries(event))
+              found.set(event.stream, {
+                state: decider.evolve(begins ? decider.initial : before?.state ?? decider.initial, event.payload as E),
+                version: event.version,
+                known: begins || before?.known === true
+              })
             }
           })
       )
-      return yield* Effect.forEach(found, ([stream, each]) =>
-        Effect.map(category.idOf(stream), (id) => [id, each] as const))
+      return yield* Effect.forEach(found, ([stream, { known, state, version }]) =>
+        Effect.zipRight(
+          // as of an instant, the first events may have happened later
+          known ? Effect.void : ensureNone(stream),
+          Effect.map(category.idOf(stream), (id) => [id, { state, version }] as const)
+        ))
     })
 
   return {

@@ -1,18 +1,20 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import type { Options } from "../cqrs/Aggregate.ts"
+import type { Options, StateError } from "../cqrs/Aggregate.ts"
 import type { Decider } from "../cqrs/Decider.ts"
+import { HistoryTruncated } from "../cqrs/HistoryTruncated.ts"
 import * as Correlation from "../event/Correlation.ts"
+import type { Recorded } from "../event/Envelope.ts"
 import type { EventCodec } from "../event/EventCodec.ts"
 import type { StreamVersion } from "../event/Position.ts"
 import type { StreamId } from "../event/StreamId.ts"
-import type { ReadError } from "../store/Category.ts"
 import { EventStore, type Operations, type Page } from "../store/EventStore.ts"
 import type * as Snapshot from "../store/Snapshot.ts"
 import type { SnapshotStore } from "../store/SnapshotStore.ts"
 import * as Snapshots from "./aggregateSnapshots.ts"
 import type { Loaded } from "./aggregateSnapshots.ts"
+import { compactionId } from "./compactionId.ts"
 import * as Lru from "./lru.ts"
 import { tenantKey } from "./tenantKey.ts"
 
@@ -20,8 +22,13 @@ import { tenantKey } from "./tenantKey.ts"
 export const make = <S, E extends { readonly _tag: string }>(
   decider: Decider<string, S, any, E, any>,
   codec: EventCodec<any, E>,
-  options: Options & { readonly snapshot?: Snapshot.Policy | undefined; readonly version?: number | undefined }
+  options: Options & {
+    readonly snapshot?: Snapshot.Policy | undefined
+    readonly version?: number | undefined
+    readonly carriers?: ReadonlyArray<string> | undefined
+  }
 ) => {
+  const carriers = new Set(options.carriers)
   const snapshots = options.snapshot === undefined
     ? undefined
     : Snapshots.make(decider, options.snapshot, options.version ?? 1)
@@ -34,6 +41,10 @@ export const make = <S, E extends { readonly _tag: string }>(
     snapshotAt: undefined
   }
 
+  /** Whether an event carries the whole state, as compaction writes it or as the aggregate was told. */
+  const carries = ({ id, payload, stream, version }: Recorded<E>): boolean =>
+    carriers.has(payload._tag) || id === compactionId(stream, version - 1)
+
   /** Folds a page of a stream onto a base, and what follows it, up to a version. */
   const foldPage = (
     store: Operations,
@@ -41,13 +52,26 @@ export const make = <S, E extends { readonly _tag: string }>(
     base: Loaded<S>,
     { events: raws, more }: Page,
     to: number | undefined
-  ): Effect.Effect<Loaded<S>, ReadError> => {
+  ): Effect.Effect<Loaded<S>, StateError> => {
     const last = raws[raws.length - 1]
     if (last === undefined) return Effect.succeed(base)
     const { error, events } = codec.decodeAll(raws)
     if (error !== undefined) return Effect.fail(error)
+    // where older events are gone, the first that carries the whole state is where the state begins
+    let from = 0
+    if (raws[0]!.version > base.version + 1) {
+      from = events.findIndex(carries)
+      if (from < 0) {
+        return more
+          ? Effect.flatMap(
+            store.readPage(stream, { from: last.version + 1, to }),
+            (page) => foldPage(store, stream, base, page, to)
+          )
+          : Effect.fail(new HistoryTruncated({ stream, firstVersion: raws[0]!.version }))
+      }
+    }
     let state = base.state
-    for (const recorded of events) state = decider.evolve(state, recorded.payload)
+    for (; from < events.length; from++) state = decider.evolve(state, events[from]!.payload)
     const loaded = { ...base, state, version: last.version, last: { id: last.id, position: last.position } }
     return more ? foldOn(store, stream, loaded, to) : Effect.succeed(loaded)
   }
@@ -65,7 +89,7 @@ export const make = <S, E extends { readonly _tag: string }>(
   const foldBeyond = (store: Operations, stream: StreamId, base: Loaded<S>, to: number | undefined) =>
     Effect.flatMap(
       store.readPage(stream, { from: base.version, to }),
-      (page): Effect.Effect<Option.Option<Loaded<S>>, ReadError> => {
+      (page): Effect.Effect<Option.Option<Loaded<S>>, StateError> => {
         const [first] = page.events
         if (first !== undefined && first.version === base.version) {
           return first.id === base.last?.id && first.position === base.last.position
@@ -83,14 +107,15 @@ export const make = <S, E extends { readonly _tag: string }>(
   const stillStands = (store: Operations, stream: StreamId, { last, version }: Loaded<S>) =>
     Effect.gen(function*() {
       const state = yield* store.streamState(stream)
-      if (last === undefined || state._tag !== "live" || state.firstVersion <= version) return false
+      // whatever came after it must be there
+      if (last === undefined || state._tag !== "live" || state.firstVersion !== version + 1) return false
       const found = yield* store.find(last.id)
       return Option.isSome(found) && found.value.stream === stream && found.value.version === version &&
         found.value.position === last.position
     })
 
   /** How things stand, at a version or now: from what was kept of it, if anything, and the events that came since. */
-  const load = (stream: StreamId, to?: number): Effect.Effect<Loaded<S>, ReadError, EventStore | SnapshotStore> =>
+  const load = (stream: StreamId, to?: number): Effect.Effect<Loaded<S>, StateError, EventStore | SnapshotStore> =>
     Effect.flatMap(EventStore, (store) =>
       Effect.withFiberRuntime((fiber) => {
         const key = keyOf(fiber, stream)
@@ -127,7 +152,22 @@ export const make = <S, E extends { readonly _tag: string }>(
         })
       }))
 
-  return { load, remember }
+  /** Fails where a stream that shows nothing had events. */
+  const ensureNone = (stream: StreamId): Effect.Effect<void, StateError, EventStore> =>
+    Effect.flatMap(
+      EventStore,
+      (store) =>
+        Effect.flatMap(store.streamState(stream), (state) =>
+          state._tag === "live" && state.firstVersion > 1
+            ? Effect.fail(new HistoryTruncated({ stream, firstVersion: state.firstVersion }))
+            : Effect.void)
+    )
+
+  /** As `load`; and where there is nothing, it is made sure that there never was. */
+  const loadKnown = (stream: StreamId, to?: number): Effect.Effect<Loaded<S>, StateError, EventStore | SnapshotStore> =>
+    Effect.tap(load(stream, to), ({ version }) => version === 0 && to !== 0 ? ensureNone(stream) : Effect.void)
+
+  return { carries, load, loadKnown, ensureNone, remember }
 }
 
 /** The answer of a load that may find nothing, or of another. */

@@ -13,6 +13,7 @@ import * as Query from "../store/Query.ts"
 import * as Faults from "./faults.ts"
 import * as Instant from "./instant.ts"
 import * as Json from "./json.ts"
+import * as Marks from "./marks.ts"
 
 /** Where a request is made: what the fiber carries and what the store was built with. */
 export interface Surroundings {
@@ -27,7 +28,7 @@ export interface Surroundings {
   readonly limits: Driver.Limits
   /** Whether the driver stores the content of every event, so that it is made at once. */
   readonly keepsContent: boolean
-  /** Whether the library writes marks of its own, whose types begin with `$`. */
+  /** Whether it is a mark that is written. */
   readonly marks?: true
 }
 
@@ -178,11 +179,8 @@ const makeRow = (event: NewEvent, path: Path, call: Call): Driver.NewRow | undef
   }
   const typeProblem = problemOfType(event.type)
   if (typeProblem !== undefined) faults.add(`${path()}.type`, typeProblem)
-  else if (event.type.startsWith("$") && around.marks !== true) {
-    faults.add(
-      `${path()}.type`,
-      `must not begin with "$", which marks the library's own, got ${Faults.show(event.type)}`
-    )
+  else if (event.type === Marks.tombstoned && around.marks !== true) {
+    faults.add(`${path()}.type`, `must not be "${Marks.tombstoned}", which a tombstone alone leaves`)
   }
   const schemaVersion = event.schemaVersion ?? 1
   const schemaProblem = Faults.countProblem(schemaVersion, 1)

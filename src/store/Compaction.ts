@@ -11,12 +11,12 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { v5 } from "uuid"
 import * as Envelope from "../event/Envelope.ts"
 import * as EventCodec from "../event/EventCodec.ts"
 import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import type { Position, StreamVersion } from "../event/Position.ts"
 import type { StreamId } from "../event/StreamId.ts"
+import { compactionId } from "../internal/compactionId.ts"
 import * as Faults from "../internal/faults.ts"
 import * as Json from "../internal/json.ts"
 import { streamsOf } from "../internal/streamsOf.ts"
@@ -174,7 +174,7 @@ export const compact = <Id, E extends { readonly _tag: string }, S>(
         return yield* new NotCompactable({ stream, reason: "stateDiffers" })
       }
       // fixed before any retry: written twice it is a repeat
-      const eventId = v5(`${stream}\u0000${version}`, compactions)
+      const eventId = compactionId(stream, version)
       const appended = yield* category.append(id, [Envelope.make(event, { id: eventId })], { expected: version })
       state = decider.evolve(state, read)
       snapshot = version = appended.version
@@ -206,9 +206,6 @@ export const compactAll = <Id, E extends { readonly _tag: string }, S>(
       streamsOf(store, category.name),
       (stream) => Effect.flatMap(category.idOf(stream), (id) => compact(category, id, options))
     )))
-
-/** The namespace of the ids of snapshot events: the same stream at the same version, the same id. */
-const compactions = "0f6f6a52-5d0c-4a7e-8f0a-6a2a1c8e9b17"
 
 const check = (options: Options<any, any>) => {
   const faults: Array<Fault> = []
