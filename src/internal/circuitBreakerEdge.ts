@@ -109,39 +109,54 @@ export const make = (
     }
 
     const outcomeOf = (cause: Cause.Cause<unknown>): Machine.Outcome =>
-      !Cause.isInterruptedOnly(cause) && settings.counts(Cause.squash(cause)) ? "failure" : "uncounted"
+      settings.counts(Cause.squash(cause)) ? "failure" : "uncounted"
 
-    const protect: CircuitBreaker["protect"] = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.withFiberRuntime<A, E | CircuitOpen, R>((fiber) => {
-          if (state._tag !== "Closed") {
-            const now = nowOf(fiber)
-            move(Machine.at(state, now))
-            if (!Machine.admits(settings, state)) return refused(now)
-            move(Machine.begin(state))
+    /** Runs a call that began in the state `id`, and tells the machine how it ended. */
+    const watch = <A, E, R>(
+      self: Effect.Effect<A, E, R>,
+      fiber: Fiber.RuntimeFiber<any, any>,
+      id: number
+    ): Effect.Effect<A, E, R> =>
+      Effect.matchCauseEffect(self, {
+        onSuccess: (value) => {
+          counters.success.unsafeUpdate(1, none)
+          move(Machine.end(settings, state, id, "success", nowOf(fiber)))
+          return Effect.succeed(value)
+        },
+        onFailure: (cause) => {
+          if (Cause.isInterruptedOnly(cause)) {
+            move(Machine.end(settings, state, id, "uncounted", nowOf(fiber)))
+            return Effect.failCause(cause)
           }
-          const id = state.id
-          const end = (outcome: Machine.Outcome): void => {
+          // A predicate of the user's may throw, and the place must be free all the same.
+          let outcome: Machine.Outcome = "failure"
+          try {
+            outcome = outcomeOf(cause)
+          } finally {
             counters[outcome].unsafeUpdate(1, none)
             move(Machine.end(settings, state, id, outcome, nowOf(fiber)))
           }
-          return Effect.matchCauseEffect(restore(self), {
-            onSuccess: (value) => {
-              end("success")
-              return Effect.succeed(value)
-            },
-            onFailure: (cause) => {
-              // A predicate of the user's may throw, and the place must be free all the same.
-              let outcome: Machine.Outcome = "failure"
-              try {
-                outcome = outcomeOf(cause)
-              } finally {
-                end(outcome)
-              }
-              return Effect.failCause(cause)
-            }
-          })
-        })
+          return Effect.failCause(cause)
+        }
+      })
+
+    /** A call that may hold a place: from taking it to giving it back nothing interrupts but the call itself. */
+    const trial = <A, E, R>(
+      self: Effect.Effect<A, E, R>,
+      fiber: Fiber.RuntimeFiber<any, any>
+    ): Effect.Effect<A, E | CircuitOpen, R> =>
+      Effect.uninterruptibleMask((restore): Effect.Effect<A, E | CircuitOpen, R> => {
+        const now = nowOf(fiber)
+        move(Machine.at(state, now))
+        if (!Machine.admits(settings, state)) return refused(now)
+        move(Machine.begin(state))
+        return watch(restore(self), fiber, state.id)
+      })
+
+    const protect: CircuitBreaker["protect"] = (self) =>
+      Effect.withFiberRuntime((fiber) =>
+        // A closed circuit gives out no places, and does not count who is interrupted: there is nothing to hold on to.
+        state._tag === "Closed" ? watch(self, fiber, state.id) : trial(self, fiber)
       )
 
     /** Runs with the instant, in a state that is up to date. */

@@ -266,7 +266,7 @@ export const custom = <S>(trip: Trip<S>): Trip<S> => trip
 /**
  * Makes a breaker, closed. Its name stands in errors, changes and metrics.
  *
- * Metrics: the counter `skald.circuit_breaker.calls` by `outcome` (`success`, `failure`, `uncounted`, `rejected`), the counter
+ * Metrics: the counter `skald.circuit_breaker.calls` by `outcome` (`success`, `failure`, `uncounted`, `rejected`; none for who is interrupted), the counter
  * `skald.circuit_breaker.transitions` by state (`to`), and the gauge `skald.circuit_breaker.state` (0 closed, 1 half-open, 2
  * open), each by `circuit_breaker`, the name.
  *
