@@ -264,7 +264,7 @@ export const fixed = (delay: Duration.DurationInput, bounds?: Bounds): Schedule.
   bounded(Internal.growing(delay, () => 1), bounds)
 
 /**
- * Delays that grow by the same amount: 1 s, 2 s, 3 s, 4 s …
+ * Delays that grow by the same amount: 1 s, 2 s, 3 s, 4 s and so on.
  *
  * @example
  * ```ts
@@ -280,7 +280,7 @@ export const linear = (delay: Duration.DurationInput, bounds?: Bounds): Schedule
   bounded(Internal.growing(delay, (retry) => retry + 1), bounds)
 
 /**
- * Delays that grow by a factor, 2 unless given: 1 s, 2 s, 4 s, 8 s …
+ * Delays that grow by a factor, 2 unless given: 1 s, 2 s, 4 s, 8 s and so on.
  *
  * @throws `RangeError` when the factor is not a positive, finite number.
  *
@@ -300,7 +300,7 @@ export const exponential = (
 ): Schedule.Schedule<Duration.Duration> => bounded(Internal.exponential(delay, bounds?.factor ?? 2), bounds)
 
 /**
- * Each delay is the sum of the two before it: 1 s, 1 s, 2 s, 3 s, 5 s …
+ * Each delay is the sum of the two before it: 1 s, 1 s, 2 s, 3 s, 5 s and so on.
  *
  * @example
  * ```ts
