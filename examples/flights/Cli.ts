@@ -33,14 +33,15 @@ Usage: npm start -- [options]
 
   --data FILE   the flights: a JSON array, or one flight a line; 20,000 of the npm package vega-datasets when not given
   --db FILE     the SQLite file that everything is kept in, made when missing; flights.db when not given
-  --store URL   where everything is kept, instead of --db: postgres://user:password@host:5432/database, or sqlite:FILE
+  --store URL   where everything is kept instead: postgres://user:password@host:5432/database, or sqlite:FILE, or
+                redis://host:6379, with the tables that the report is made of in the file of --db
   --limit N     read the first N records of the data only
   --json FILE   write the report there as data, too
   --help        show this
 
 Started again on the same store, it goes on where it was, and counts nothing twice.`
 
-const defaults = { db: "flights.db", limit: 1_000_000_000 }
+const defaults = { limit: 1_000_000_000 }
 
 export const parse = (args: ReadonlyArray<string>): Either.Either<Command, UsageError> => {
   const parsed = Either.try({
@@ -61,15 +62,10 @@ export const parse = (args: ReadonlyArray<string>): Either.Either<Command, Usage
   return Either.flatMap(parsed, ({ data, db, help, json, limit, store: address }) => {
     if (help === true) return Either.right<Command>({ _tag: "Help" })
     const problems: Array<string> = []
-    if (db !== undefined && address !== undefined) {
-      problems.push("--db and --store say the same thing: give one of them.")
-    }
-    const store = address === undefined
-      ? { _tag: "Sqlite" as const, filename: db ?? defaults.db }
-      : Store.parse(address)
-    if (typeof store === "string") problems.push(`--store ${store}`)
-    const kept = typeof store === "object" && store._tag === "Sqlite" ? store.filename : undefined
-    const files = { data, [address === undefined ? "db" : "store"]: kept, json }
+    const store = Store.parse(address, db)
+    if (typeof store === "string") problems.push(store)
+    const kept = typeof store === "object" && store._tag !== "Postgres" ? store.filename : undefined
+    const files = { data, [address?.startsWith("sqlite:") === true ? "store" : "db"]: kept, json }
     for (const [name, file] of Object.entries(files)) {
       if (file === "") problems.push(`--${name} must name a file.`)
     }

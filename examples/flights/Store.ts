@@ -2,44 +2,74 @@
  * Which store everything is kept in. It is the only thing that knows: nothing else of the program names a database.
  */
 import type * as SqlClient from "@effect/sql/SqlClient"
-import { type Layer, Redacted } from "effect"
+import { Layer, Redacted } from "effect"
 import type { InvalidInput } from "effect-skald/event/InvalidInput"
 import type * as Memory from "effect-skald/Memory"
 import * as Postgres from "effect-skald/Postgres"
 import * as Sqlite from "effect-skald/Sqlite"
-import type { SqliteOpenError } from "effect-skald/store/SqliteClient"
+import * as Redis from "effect-skald/store/Redis"
+import * as RedisClient from "effect-skald/store/RedisClient"
+import * as RedisLeases from "effect-skald/store/RedisLeases"
+import * as RedisSnapshots from "effect-skald/store/RedisSnapshots"
+import * as SqlCheckpoints from "effect-skald/store/SqlCheckpoints"
+import * as SqliteClient from "effect-skald/store/SqliteClient"
 import type { StoreError } from "effect-skald/store/StoreError"
 
 /** Where the events, and what is made of them, are kept. */
 export type Store =
   | { readonly _tag: "Sqlite"; readonly filename: string }
-  /** The address holds a password now and then: it is shown to nobody. */
+  // an address holds a password now and then: it is shown to nobody
   | { readonly _tag: "Postgres"; readonly url: Redacted.Redacted }
+  /** Redis has no tables: those that the projections write, and how far they have come, are in a SQLite file. */
+  | { readonly _tag: "Redis"; readonly url: Redacted.Redacted; readonly filename: string }
 
 /** What the program needs of it. */
 export type Services = Memory.Services | SqlClient.SqlClient
 
 /** Opens a store until the scope ends. */
-export const layer = (store: Store): Layer.Layer<Services, StoreError | InvalidInput | SqliteOpenError> =>
-  store._tag === "Sqlite" ? Sqlite.layer({ filename: store.filename }) : Postgres.layer({ url: store.url })
-
-/** Reads `postgres://…` and `sqlite:FILE`; answers with what is wrong otherwise. */
-export const parse = (text: string): Store | string => {
-  const kind = /^([a-z][a-z0-9+]*):/.exec(text)?.[1]
-  switch (kind) {
-    case "postgres":
-    case "postgresql":
-      return URL.canParse(text)
-        ? { _tag: "Postgres", url: Redacted.make(text) }
-        : "must be an address such as postgres://user:password@host:5432/database."
-    case "sqlite": {
-      const filename = text.slice("sqlite:".length)
-      return filename === "" ? "must name a file after sqlite:." : { _tag: "Sqlite", filename }
-    }
-    case "redis":
-    case "rediss":
-      return "must be one with SQL tables, which the report is made of: postgres://… or sqlite:FILE. Redis has none."
-    default:
-      return `must begin with postgres:// or sqlite:, got ${kind === undefined ? "neither" : `${kind}:`}.`
+export const layer = (
+  store: Store
+): Layer.Layer<Services, StoreError | InvalidInput | SqliteClient.SqliteOpenError> => {
+  switch (store._tag) {
+    case "Sqlite":
+      return Sqlite.layer({ filename: store.filename })
+    case "Postgres":
+      return Postgres.layer({ url: store.url })
+    case "Redis":
+      return Layer.merge(
+        Layer.mergeAll(Redis.layer(), RedisSnapshots.layer(), RedisLeases.layer()).pipe(
+          Layer.provide(RedisClient.layer({ url: store.url }))
+        ),
+        SqlCheckpoints.layer().pipe(Layer.provideMerge(SqliteClient.layer({ filename: store.filename })))
+      )
   }
+}
+
+/** The file where nothing else is said. */
+const defaultFile = "flights.db"
+
+/**
+ * The store that a command line names: by the address, `postgres://…`, `redis://…` or `sqlite:FILE`, and a file. Answers with
+ * what is wrong otherwise.
+ */
+export const parse = (address: string | undefined, file: string | undefined): Store | string => {
+  if (address === undefined) return { _tag: "Sqlite", filename: file ?? defaultFile }
+  const kind = /^([a-z][a-z0-9+]*):/.exec(address)?.[1]
+  const isRedis = kind === "redis" || kind === "rediss"
+  if (isRedis || kind === "postgres" || kind === "postgresql") {
+    if (!URL.canParse(address)) return "--store must be an address such as postgres://user:password@host:5432/database."
+    const url = Redacted.make(address)
+    if (isRedis) return { _tag: "Redis", url, filename: file ?? defaultFile }
+    return file === undefined
+      ? { _tag: "Postgres", url }
+      : "--db is for SQLite and Redis: --store names another database."
+  }
+  if (kind !== "sqlite") {
+    return `--store must begin with postgres://, redis:// or sqlite:, got ${
+      kind === undefined ? "neither" : `${kind}:`
+    }.`
+  }
+  const filename = address.slice("sqlite:".length)
+  if (filename === "") return "--store must name a file after sqlite:."
+  return file === undefined ? { _tag: "Sqlite", filename } : "--db and --store say the same thing: give one of them."
 }

@@ -1,8 +1,8 @@
 /**
  * `npm start`: real flights through the library. `npm start -- --help` says more.
  *
- * Everything is kept in the store whose layer is provided here: one SQLite file, or a PostgreSQL database. Nothing else
- * knows which.
+ * Everything is kept in the store whose layer is provided here: one SQLite file, a PostgreSQL database, or Redis.
+ * Nothing else knows which.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"

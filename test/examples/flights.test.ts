@@ -15,6 +15,7 @@ import * as Job from "../../examples/flights/Job.ts"
 import * as Names from "../../examples/flights/Names.ts"
 import { Screen } from "../../examples/flights/Screen.ts"
 import * as Postgres from "../support/postgres.ts"
+import * as Redis from "../support/redis.ts"
 import * as Servers from "../support/servers.ts"
 import { tempDirectory } from "../support/tempDirectory.ts"
 
@@ -348,6 +349,40 @@ Servers.suite("postgres", "npm start on PostgreSQL", (url) => {
         assert.notInclude(stderr, "geheim")
       }),
     60_000
+  )
+})
+
+Servers.suite("redis", "npm start on Redis", () => {
+  it.live(
+    "gives the same report, killed in between or not; what it made of the events is made again where it was lost",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* tempDirectory
+        const server = yield* Redis.ownServer()
+        const limit = 400
+        const args = (db: string) => [
+          ...["--store", server.url, "--db", join(directory, db), "--limit", String(limit)],
+          ...["--json", join(directory, `${db}.json`)]
+        ]
+        const expected = computed(data().slice(0, limit))
+        const projected = Effect.sync(() => rows(join(directory, "first.db"), "punctuality_by_airport"))
+        const child = start(args("first.db"))
+        const killed = yield* Effect.promise(() => server.admin.dbsize().catch(() => 0)).pipe(
+          Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: (keys) => keys > 20 }),
+          Effect.zipRight(Effect.sync(() => child.kill("SIGKILL"))),
+          Effect.raceFirst(child.ended),
+          Effect.zipRight(child.ended),
+          Effect.ensuring(Effect.sync(() => child.kill("SIGKILL")))
+        )
+        assert.strictEqual(killed.signal, "SIGKILL", killed.stderr)
+        for (const db of ["first.db", "first.db", "other.db"]) {
+          const ended = yield* run(args(db))
+          assert.strictEqual(ended.code, 0, ended.stderr)
+          assert.deepStrictEqual(readJson(join(directory, `${db}.json`)), expected)
+        }
+        assert.strictEqual(yield* projected, expected.airports.length)
+      }).pipe(Effect.scoped),
+    120_000
   )
 })
 

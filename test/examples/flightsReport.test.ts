@@ -253,13 +253,18 @@ describe("the command line", () => {
       "--store must be an address such as postgres://user:password@host:5432/database."
     ])
     assert.deepStrictEqual(problems("--store", "mysql://me:secret@host"), [
-      "--store must begin with postgres:// or sqlite:, got mysql:."
+      "--store must begin with postgres://, redis:// or sqlite:, got mysql:."
     ])
     assert.deepStrictEqual(problems("--store", "flights.db"), [
-      "--store must begin with postgres:// or sqlite:, got neither."
+      "--store must begin with postgres://, redis:// or sqlite:, got neither."
     ])
     assert.deepStrictEqual(problems("--store", "sqlite:"), ["--store must name a file after sqlite:."])
-    assert.match(problems("--store", "redis://localhost")[0], /^--store must be one with SQL tables/)
+    const redis = run("--store", "redis://:secret@host", "--db", "tables.db")
+    assert.isTrue(redis._tag === "Run" && redis.store._tag === "Redis" && redis.store.filename === "tables.db")
+    assert.notInclude(JSON.stringify(redis), "secret")
+    assert.deepStrictEqual(problems("--store", "postgres://host/db", "--db", "a"), [
+      "--db is for SQLite and Redis: --store names another database."
+    ])
     assert.deepStrictEqual(problems("--store", "sqlite:a", "--db", "a"), [
       "--db and --store say the same thing: give one of them."
     ])
