@@ -70,7 +70,7 @@ local function one()
     local plan = {tenant = tenant, items = condition ~= '*' and cjson.decode(condition) or nil}
     scan(plan, after, s.last, false, 16, 1e15, function(p, entry)
       -- marks of the library's own are no events
-      if condition == '*' and string.sub(cjson.decode(fields(entry)[10])[2], 1, 1) == '$' then return false end
+      if condition == '*' and string.sub(cjson.decode(fields(entry).d)[2], 1, 1) == '$' then return false end
       matched = tonumber(p)
       return true
     end)

@@ -17,7 +17,7 @@ if plan.tenant == cjson.null then plan.tenant = nil end
 local size = math.max(16, math.min(limit, 512))
 local cursor, done = scan(plan, tonumber(ARGV[2]), to, backwards, size, 4096, function(_, entry)
   rows[#rows + 1] = entry
-  bytes = bytes + #entry[2][10] + #entry[2][12]
+  bytes = bytes + #entry[2][4] + #entry[2][6]
   return #rows >= limit or bytes >= 8388608
 end)
 return {text(s.head), text(cursor), done and 1 or 0, rows}
@@ -47,7 +47,7 @@ for i = 1, n do
   local entry = entryAt(p)
   if not entry then corrupt('the log has no entry ' .. p) end
   rows[i] = entry
-  bytes = bytes + #fields(entry)[12]
+  bytes = bytes + #entry[2][6]
   if bytes >= 8388608 and i < n then return {0, rows} end
 end
 return {1, rows}

@@ -36,16 +36,35 @@ export const rows = (operation: string, entries: ReadonlyArray<Entry>): Readonly
   return all
 }
 
-const row = ([id, fields]: Entry): Driver.Row => {
-  const [_id, type, schemaVersion, format, metadata, source, tags, occurredAt, , , isBytes] = JSON.parse(
-    fields[9]!.toString()
+/** The first field: version, time, and names, which come after the third space. */
+const parts = ([, fields]: Entry): readonly [version: number, recordedAt: number, tenant: string, stream: string] => {
+  if (fields.length !== 6 || fields[0]!.toString("latin1") !== "m") throw new Error("it has other fields")
+  const text = fields[1]!.toString()
+  const first = text.indexOf(" ")
+  const second = text.indexOf(" ", first + 1)
+  const third = text.indexOf(" ", second + 1)
+  const names = third + 1
+  // A tenant is `:`, or begins with how long its name is.
+  const colon = text.indexOf(":", names)
+  const end = colon === names ? names + 1 : colon + Number(text.slice(names, colon)) + 2
+  return [Number(text.slice(0, first)), Number(text.slice(first + 1, second)), text.slice(names, end), text.slice(end)]
+}
+
+/** Whose event it is. */
+export const tenantOf = (entry: Entry): string => Keys.tenantOf(parts(entry)[2])
+
+const row = (entry: Entry): Driver.Row => {
+  const [position, fields] = entry
+  const [version, recordedAt, , stream] = parts(entry)
+  const [id, type, schemaVersion, format, metadata, source, tags, occurredAt, , , isBytes] = JSON.parse(
+    fields[3]!.toString()
   )
-  const payload = fields[11]!
+  const payload = fields[5]!
   return {
-    id: _id,
-    stream: fields[3]!.toString(),
-    version: Number(fields[5]),
-    position: Number.parseInt(id.toString(), 10),
+    id,
+    stream,
+    version,
+    position: Number.parseInt(position.toString("latin1"), 10),
     type,
     schemaVersion,
     format,
@@ -55,6 +74,6 @@ const row = ([id, fields]: Entry): Driver.Row => {
     source,
     tags,
     occurredAt,
-    recordedAt: Number(fields[7])
+    recordedAt
   }
 }

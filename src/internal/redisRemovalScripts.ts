@@ -15,7 +15,7 @@ local function tidy(key, limit)
       local entry = entryAt(p)
       if entry then
         local f = fields(entry)
-        call('ZADD', base .. 'remembered', 0, named(unindex(call, p, f), f[2]))
+        call('ZADD', base .. 'remembered', 0, named(unindex(call, p, f), f.t))
         call('XDEL', logKey, p)
       end
       call('ZREM', zset, p)

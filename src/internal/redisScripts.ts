@@ -26,7 +26,8 @@ export const corrupt = "SKALDCORRUPT"
  *
  * - `meta`: a hash; `head` is the position up to which readers see, `last` the last that was drawn, `recorded` the time
  *   of the last append; `holder` and `until` are of the append whose hook is running;
- * - `log`: a stream, one entry an event, `<position>-0`;
+ * - `log`: a stream, one entry an event, `<position>-0`; of its three fields `m` is its version, time, bytes of the tenant, tenant
+ *   and stream, `d` what `redisBatch.ts` keeps beside the payload, `p` the payload;
  * - `s:` of a stream, `c:` of a category, `y:` of a type, `g:` of a tag, `o:` of a correlation id, `n:` of a tenant that has a
  *   name: sorted sets of positions;
  * - `t:` of a tenant: a sorted set of positions by `occurredAt`;
@@ -67,11 +68,12 @@ local function clock()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- The fields of an entry of the log.
+-- What stands in an entry of the log: version, time, tenant and stream, what is kept beside the payload, and the payload.
 local function fields(entry)
-  local f = entry[2]
-  if f[1] ~= 't' or f[11] ~= 'p' then corrupt('entry ' .. entry[1] .. ' of the log is no event') end
-  return f
+  local e = entry[2]
+  local v, r, n, name = string.match(e[2], '^(%d+) (%d+) (%d+) (.*)$')
+  if not v or e[1] ~= 'm' or e[5] ~= 'p' then corrupt('entry ' .. entry[1] .. ' of the log is no event') end
+  return {v = v, r = r, t = string.sub(name, 1, n), s = string.sub(name, n + 1), key = name, d = e[4], p = e[6]}
 end
 
 local function positionOf(entry) return tonumber(string.match(entry[1], '^(%d+)%-0$') or corrupt('entry ' .. entry[1])) end
@@ -87,7 +89,8 @@ export const writing = `
 -- The arguments from i on are those of an event; answers how many they are.
 local function put(tenant, stream, category, position, version, recorded, i)
   local p, v, r = text(position), text(version), text(recorded)
-  call('XADD', logKey, p .. '-0', 't', tenant, 's', stream, 'v', v, 'r', r, 'd', ARGV[i + 5], 'p', ARGV[i + 6])
+  local m = v .. ' ' .. r .. ' ' .. #tenant .. ' ' .. tenant .. stream
+  call('XADD', logKey, p .. '-0', 'm', m, 'd', ARGV[i + 5], 'p', ARGV[i + 6])
   call('ZADD', base .. 's:' .. tenant .. stream, p, p)
   if category ~= '' then call('ZADD', base .. 'c:' .. tenant .. category, p, p) end
   call('ZADD', base .. 'y:' .. tenant .. ARGV[i + 2], p, p)
@@ -102,7 +105,7 @@ end
 
 -- Takes an event out of everything but its stream, which comes last, and the ids; answers its id.
 local function unindex(run, p, f)
-  local t, ok, h = f[2], pcall(cjson.decode, f[10])
+  local t, ok, h = f.t, pcall(cjson.decode, f.d)
   if not ok then corrupt('the event at ' .. p) end
   run('ZREM', base .. 'y:' .. t .. h[2], p)
   run('ZREM', base .. 'o:' .. t .. h[9], p)
@@ -122,11 +125,11 @@ local function undo(from)
     if #entries == 0 then return end
     for _, entry in ipairs(entries) do
       local f, p = fields(entry), text(positionOf(entry))
-      local id, key = unindex(redis.pcall, p, f), f[2] .. f[4]
+      local id, key = unindex(redis.pcall, p, f), f.key
       redis.pcall('ZREM', base .. 's:' .. key, p)
-      redis.pcall('HDEL', base .. 'i:' .. f[2], id)
-      if f[6] == '1' then redis.pcall('DEL', base .. 'm:' .. key)
-      else redis.pcall('HSET', base .. 'm:' .. key, 'v', text(tonumber(f[6]) - 1)) end
+      redis.pcall('HDEL', base .. 'i:' .. f.t, id)
+      if f.v == '1' then redis.pcall('DEL', base .. 'm:' .. key)
+      else redis.pcall('HSET', base .. 'm:' .. key, 'v', text(tonumber(f.v) - 1)) end
       redis.pcall('XDEL', logKey, entry[1])
     end
   end
@@ -144,7 +147,7 @@ local function firstAt(time, after, to)
   while low < high do
     local middle = math.floor((low + high) / 2)
     local entry = call('XRANGE', logKey, text(middle), text(to), 'COUNT', 1)[1]
-    if not entry or tonumber(fields(entry)[8]) >= time then high = middle
+    if not entry or tonumber(fields(entry).r) >= time then high = middle
     else low = positionOf(entry) + 1 end
   end
   return low
@@ -237,9 +240,11 @@ local function scan(plan, after, to, backwards, size, looks, visit)
     return true
   end
   local someGone = call('EXISTS', goneKey) == 1
-  local function isGone(f)
-    local first = someGone and call('HGET', goneKey, f[2] .. f[4])
-    return first and tonumber(f[6]) < tonumber(first)
+  local function isGone(entry)
+    if not someGone then return false end
+    local f = fields(entry)
+    local first = call('HGET', goneKey, f.key)
+    return first and tonumber(f.v) < tonumber(first)
   end
 
   local looked = 0
@@ -287,13 +292,13 @@ local function scan(plan, after, to, backwards, size, looks, visit)
       if best then p = each else entry, p = each, text(positionOf(each)) end
       looked = looked + 1
       local tenant = t
-      if entry then tenant = fields(entry)[2] end
+      if entry then tenant = fields(entry).t end
       if (not entry or not t or tenant == t) and matches(tenant, p) then
         if not entry then
           entry = entryAt(p)
           if not entry then corrupt('the log has no entry ' .. p) end
         end
-        if not isGone(fields(entry)) and visit(p, entry) then return tonumber(p), false end
+        if not isGone(entry) and visit(p, entry) then return tonumber(p), false end
       end
     end
     if not horizon then return stop, true end

@@ -50,7 +50,7 @@ export const make = (options: {
           const found = Reads.rows(operation, entries)
           if ("_tag" in found) return yield* found
           found.forEach((row, index) => {
-            const tenant = Keys.tenantOf(entries[index]![1][1]!.toString())
+            const tenant = Reads.tenantOf(entries[index]!)
             rows.push({ ...row, tenant, content: Batch.place(places[index]!.toString()).content })
           })
           if (done === 1) break

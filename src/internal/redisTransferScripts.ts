@@ -14,8 +14,8 @@ local to = math.min(tonumber(ARGV[2]), s.head)
 local cursor, done = scan({}, tonumber(ARGV[1]), to, false, math.max(16, math.min(limit, 512)), 4096, function(p, entry)
   local f = fields(entry)
   entries[#entries + 1] = entry
-  places[#places + 1] = call('HGET', base .. 'i:' .. f[2], cjson.decode(f[10])[1]) or corrupt('the id of the event at ' .. p)
-  bytes = bytes + #f[10] + #f[12]
+  places[#places + 1] = call('HGET', base .. 'i:' .. f.t, cjson.decode(f.d)[1]) or corrupt('the id of the event at ' .. p)
+  bytes = bytes + #f.d + #f.p
   return #entries >= limit or bytes >= 8388608
 end)
 return {text(cursor), done and 1 or 0, entries, places}
