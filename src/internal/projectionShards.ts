@@ -8,6 +8,7 @@ import type { Raw } from "../event/Envelope.ts"
 import type { Position } from "../event/Position.ts"
 import { CheckpointConflict, CheckpointStore } from "../store/CheckpointStore.ts"
 import * as Faults from "./faults.ts"
+import { watchProjection } from "./projectionLag.ts"
 import { running } from "./projectionRunner.ts"
 import * as Site from "./projectionSite.ts"
 import * as TakeOver from "./projectionTakeOver.ts"
@@ -96,7 +97,8 @@ const start = (
     Effect.gen(function*() {
       const parts = yield* partsOf(options)
       yield* refuseOthers(self, options.shards)
-      return together(parts, yield* Effect.forEach(parts, one), options.merge ?? (() => undefined))
+      const handles = yield* Effect.forEach(parts, one)
+      return yield* watchProjection(self, together(parts, handles, options.merge ?? (() => undefined)))
     })
   )
 

@@ -94,7 +94,7 @@ const storeOf = (self: Projection.Any): Effect.Effect<object, never, any> =>
 /** Tells those of this process that a model was swapped in. */
 export const tellSwapped = (self: Projection.Any): Effect.Effect<void, never, any> =>
   Effect.map(storeOf(self), (store) => {
-    for (const wake of [...watching.get(store) ?? []]) wake()
+    for (const wake of watching.get(store) ?? []) wake()
   })
 
 /** Waits until somebody of this process has swapped a model in, of whatever projection. */

@@ -12,6 +12,7 @@ import type { Position } from "../event/Position.ts"
 import { CheckpointStore } from "../store/CheckpointStore.ts"
 import { EventStore } from "../store/EventStore.ts"
 import { Lease, LeaseLost } from "../store/Lease.ts"
+import { watchProjection } from "./projectionLag.ts"
 import { filterOf, running } from "./projectionRunner.ts"
 import * as Site from "./projectionSite.ts"
 import { start as startWorker } from "./projectionWorker.ts"
@@ -20,7 +21,7 @@ import { start as startWorker } from "./projectionWorker.ts"
 const lookEvery = "100 millis"
 
 export const layer = (self: Projection.Handler<string, any, any, any>, options?: Options) =>
-  Layer.scoped(running(self), start(self, options))
+  Layer.scoped(running(self), Effect.flatMap(start(self, options), (handle) => watchProjection(self, handle)))
 
 /** Runs a part of a projection, or the whole, while it holds the lease of it. */
 export const start = (

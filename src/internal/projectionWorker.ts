@@ -12,6 +12,7 @@ import { CheckpointConflict } from "../store/CheckpointStore.ts"
 import { EventStore, type Operations } from "../store/EventStore.ts"
 import { LeaseLost } from "../store/Lease.ts"
 import * as Changes from "./changes.ts"
+import { watchProjection } from "./projectionLag.ts"
 import { open } from "./projectionOpen.ts"
 import { filterOf, project, running } from "./projectionRunner.ts"
 import * as Site from "./projectionSite.ts"
@@ -125,7 +126,7 @@ const orElse = (error: unknown): Effect.Effect<void, Superseded> =>
   error instanceof Superseded ? Effect.fail(error) : Effect.void
 
 export const layerAsync = (self: Projection.Any, options?: RunOptions) =>
-  Layer.scoped(running(self), start(self, options))
+  Layer.scoped(running(self), Effect.flatMap(start(self, options), (handle) => watchProjection(self, handle)))
 
 /** Catches up, then follows. */
 export const follow = (
