@@ -360,10 +360,10 @@ Servers.suite("redis", "npm start on Redis", () => {
         const directory = yield* tempDirectory
         const server = yield* Redis.ownServer()
         const limit = 400
-        const args = (db: string) => [
-          ...["--store", server.url, "--db", join(directory, db), "--limit", String(limit)],
-          ...["--json", join(directory, `${db}.json`)]
-        ]
+        const args = (db: string) => {
+          const file = join(directory, db)
+          return ["--store", server.url, "--db", file, "--limit", String(limit), "--json", `${file}.json`]
+        }
         const expected = computed(data().slice(0, limit))
         const projected = Effect.sync(() => rows(join(directory, "first.db"), "punctuality_by_airport"))
         const child = start(args("first.db"))
