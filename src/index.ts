@@ -213,6 +213,22 @@ export * as Driver from "./store/Driver.ts"
 export * as EventStore from "./store/EventStore.ts"
 
 /**
+ * A whole store as NDJSON: events of every tenant, remembered ids, truncations and tombstones.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as Export from "./store/Export.ts"
+
+/**
+ * A whole store made of what an export wrote, over any driver.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as Import from "./store/Import.ts"
+
+/**
  * Who owns a piece of work: one holder at a time, with a number that fences off whoever was one before.
  *
  * @since 0.1.0
@@ -267,6 +283,14 @@ export * as SnapshotStore from "./store/SnapshotStore.ts"
  * @category store
  */
 export * as StoreError from "./store/StoreError.ts"
+
+/**
+ * The mark that a tombstoned stream leaves in the log.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as Tombstone from "./store/Tombstone.ts"
 
 /**
  * Conditions as data: what `where` and `until` of a pattern ask, in a form that can be stored, shown and drawn.
