@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Cause, Chunk, Effect, Exit, FastCheck, Layer, Option, Ref, Schema, Stream, TestClock } from "effect"
+import { Cause, Chunk, Effect, Exit, FastCheck, type Layer, Option, Ref, Schema, Stream, TestClock } from "effect"
 import * as Projection from "effect-skald/cqrs/Projection"
 import * as ProjectionContext from "effect-skald/cqrs/ProjectionContext"
 import * as Replay from "effect-skald/cqrs/Replay"
