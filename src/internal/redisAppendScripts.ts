@@ -109,6 +109,7 @@ for n = 1, count do
   answers[n] = answer
   starts = starts + 1 + length
 end
+if written then note(s) end
 if written and mode ~= '' then
   call('HSET', metaKey, 'last', text(s.last), 'recorded', text(recorded), 'holder', token, 'until', text(now + lease))
 elseif written then

@@ -25,7 +25,7 @@ export const send = (
 const ignore = (): void => {}
 
 /** What a command failed with. One whose client was closed, and is not made anew, is not worth trying again. */
-const failure = (client: Client, operation: string, error: unknown): StoreError =>
+export const failure = (client: Client, operation: string, error: unknown): StoreError =>
   client.status === "end"
     ? new StoreError({ operation, reason: "closed", cause: error })
     : storeError(operation, error)
@@ -115,4 +115,4 @@ export const listen = (
     (listener) => Effect.sync(() => listener.disconnect())
   ))
 
-const isCluster = (client: Client): client is Cluster => "isCluster" in client && client.isCluster === true
+export const isCluster = (client: Client): client is Cluster => "isCluster" in client && client.isCluster === true

@@ -7,6 +7,7 @@ import type * as Driver from "../store/Driver.ts"
 import { StoreError } from "../store/StoreError.ts"
 import * as AppendScripts from "./redisAppendScripts.ts"
 import * as Batch from "./redisBatch.ts"
+import * as CatchUp from "./redisCatchUp.ts"
 import * as Connection from "./redisConnection.ts"
 import * as GroupCommit from "./redisGroupCommit.ts"
 import * as Hints from "./redisHints.ts"
@@ -67,8 +68,12 @@ export const make = (
 
     // -------------------------------------------------------------------------------------------------------- reads
 
-    /** A page is read in parts, so that no part holds up the server. */
+    const catchUp = CatchUp.make(client, base)
     const readLog = (page: Driver.LogPage): Effect.Effect<Driver.LogRows, StoreError> =>
+      Effect.flatMap(reading(catchUp(page)), (found) => found === undefined ? readParts(page) : Effect.succeed(found))
+
+    /** A page is read in parts, so that no part holds up the server. */
+    const readParts = (page: Driver.LogPage): Effect.Effect<Driver.LogRows, StoreError> =>
       Effect.gen(function*() {
         const plan = Reads.plan(page)
         const rows: Array<Driver.Row> = []

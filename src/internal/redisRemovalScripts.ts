@@ -86,6 +86,7 @@ if not ok then
 end
 call('HSET', base .. 'm:' .. key, 'x', '1')
 shorten(version + 1)
+note(s)
 call('HINCRBY', metaKey, 'removed', 1)
 call('HSET', metaKey, 'head', text(position), 'last', text(position), 'recorded', text(recorded))
 return {'done', tidy(key, 512) and 1 or 0, position}

@@ -25,7 +25,8 @@ export const corrupt = "SKALDCORRUPT"
  * What all scripts share. Every key begins with the base, a hash tag, so that they are in one slot of a cluster:
  *
  * - `meta`: a hash; `head` is the position up to which readers see, `last` the last that was drawn, `recorded` the time
- *   of the last append; `holder` and `until` are of the append whose hook is running;
+ *   of the last append; `holder` and `until` are of the append whose hook is running; `largest` is the size of the largest
+ *   payload, and `mixed` says that a tenant has a name;
  * - `log`: a stream, one entry an event, `<position>-0`; of its three fields `m` is its version, time, bytes of the tenant, tenant
  *   and stream, `d` what `redisBatch.ts` keeps beside the payload, `p` the payload;
  * - `s:` of a stream, `c:` of a category, `y:` of a type, `g:` of a tag, `o:` of a correlation id, `n:` of a tenant that has a
@@ -56,9 +57,9 @@ local function number(value, what)
 end
 
 local function state()
-  local s = call('HMGET', metaKey, 'head', 'last', 'recorded', 'holder', 'until')
+  local s = call('HMGET', metaKey, 'head', 'last', 'recorded', 'holder', 'until', 'largest', 'mixed')
   return {
-    head = number(s[1], 'head') or 0, last = number(s[2], 'last') or 0, recorded = number(s[3], 'recorded') or 0,
+    largest = number(s[6], 'largest') or 0, mixed = s[7], head = number(s[1], 'head') or 0, last = number(s[2], 'last') or 0, recorded = number(s[3], 'recorded') or 0,
     holder = s[4], till = number(s[5], 'until') or 0
   }
 end
@@ -86,6 +87,8 @@ local function named(name, tenant) return name .. '\\0' .. (string.match(tenant,
 
 /** Writes an event, its log first; takes events out of what holds them. */
 export const writing = `
+local largest, mixed = 0, false
+
 -- The arguments from i on are those of an event; answers how many they are.
 local function put(tenant, stream, category, position, version, recorded, i)
   local p, v, r = text(position), text(version), text(recorded)
@@ -100,7 +103,15 @@ local function put(tenant, stream, category, position, version, recorded, i)
   local tags = tonumber(ARGV[i + 7])
   for tag = i + 8, i + 7 + tags do call('ZADD', base .. 'g:' .. tenant .. ARGV[tag], p, p) end
   call('HSET', base .. 'i:' .. tenant, ARGV[i], v .. ' ' .. p .. ' ' .. r .. ' ' .. ARGV[i + 1] .. ' ' .. stream)
+  if #ARGV[i + 6] > largest then largest = #ARGV[i + 6] end
+  if tenant ~= ':' then mixed = true end
   return 8 + tags
+end
+
+-- What reads of the whole log want to know beforehand, after all is written.
+local function note(s)
+  if largest > s.largest then call('HSET', metaKey, 'largest', text(largest)) end
+  if mixed and not s.mixed then call('HSET', metaKey, 'mixed', '1') end
 end
 
 -- Takes an event out of everything but its stream, which comes last, and the ids; answers its id.

@@ -127,6 +127,7 @@ end, function(tenant, stream, version, first, tombstoned)
   call('ZADD', base .. 'shortened', 0, named(stream, tenant))
   call('HINCRBY', metaKey, 'removed', text(first - tonumber(m[2] or '1') + (tombstoned and 1 or 0)))
 end)
+note(s)
 call('HSET', metaKey, 'head', ARGV[2], 'last', ARGV[2], 'recorded', text(math.max(s.recorded, tonumber(ARGV[3]))))
 return {'done'}
 `
