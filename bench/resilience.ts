@@ -115,7 +115,7 @@ export default [
     ours: {
       setup: () => Either.getOrThrow(SchedulePosition.counted(RetryPolicy.standard)),
       run: (schedule, context) => {
-        const count = size(context, 20_000)
+        const count = size(context, 5_000)
         for (let n = 0; n < count; n++) {
           const third = { seed: n, steps: 3, next: n }
           Either.getOrThrow(schedule.step(third, n, "error"))
@@ -128,7 +128,7 @@ export default [
     unit: "runs/s",
     ours: {
       run: async (_, context) => {
-        const count = size(context, 20_000)
+        const count = size(context, 3_000)
         let n = 0
         const run = Effect.suspend(() => Idempotency.once(`key ${n++}`, { success: Schema.Number })(inline))
         await Effect.runPromise(

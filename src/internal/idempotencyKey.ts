@@ -252,7 +252,7 @@ export const make = (driver: Encoded, defaults: Defaults): Service => {
         // In a transaction nobody sees the claim before its commit, and then there is a result.
         const lease = inTransaction ? settings.timeToLive : settings.lease
         const claim = Effect.flatMap(
-          inTransaction ? Effect.succeed(undefined) : Clock.currentTimeMillis,
+          Effect.map(Clock.currentTimeMillis, (now) => inTransaction ? undefined : now),
           (since) =>
             driver.claim({ key, token, fingerprint, lease, takeOver }).pipe(
               restore,

@@ -47,13 +47,12 @@ export const make = (store: KeyValueStore.KeyValueStore, fail: Fail): Effect.Eff
     }
 
     const get = (key: string) =>
-      Effect.flatMap(
-        Effect.mapError(store.get(name(key)), (cause) => fail("store", key, cause)),
-        (found) =>
-          Option.isNone(found)
-            ? Effect.succeed(undefined)
-            : Effect.mapError(decode(found.value), (cause) => fail("corrupt", key, cause))
-      )
+      Effect.gen(function*() {
+        const found = yield* Effect.mapError(store.get(name(key)), (cause) => fail("store", key, cause))
+        return Option.isNone(found)
+          ? undefined
+          : yield* Effect.mapError(decode(found.value), (cause) => fail("corrupt", key, cause))
+      })
     const set = (key: string, record: Record) =>
       Effect.mapError(store.set(name(key), encode(record)), (cause) => fail("store", key, cause))
     const remove = (key: string) => Effect.mapError(store.remove(name(key)), (cause) => fail("store", key, cause))

@@ -99,11 +99,13 @@ const holder = (database: Database, key: string) =>
         once(child, "exit").then(([code]) => Promise.reject(new Error(`the holder ended with ${code}`)))
       ])
     )
-    return Effect.promise(() => {
-      const exited = once(child, "exit")
-      child.kill("SIGKILL")
-      return exited
-    })
+    return {
+      kill: Effect.promise(() => {
+        const exited = once(child, "exit")
+        child.kill("SIGKILL")
+        return exited
+      })
+    }
   })
 
 const tests = (database: Effect.Effect<Database, never, Scope.Scope>) => {
@@ -300,7 +302,7 @@ const tests = (database: Effect.Effect<Database, never, Scope.Scope>) => {
       Effect.gen(function*() {
         const { counts, place } = yield* Effect.all({ place: database, counts: counting })
         const { keys, sql } = yield* place.open
-        const kill = yield* holder(place, "k")
+        const { kill } = yield* holder(place, "k")
         const until = Effect.map(
           sql<{ until: number | string }>`SELECT until FROM ${sql(`${place.prefix}idempotency`)}`,
           (rows) => Number(rows[0]!.until)

@@ -291,7 +291,7 @@ export const suite = (inPlace: Effect.Effect<Place, never, Scope.Scope>, numRuns
         yield* forAll(
           FastCheck.array(
             FastCheck.record({
-              how: FastCheck.constantFrom("success", "kept", "free", "die", "interrupt"),
+              how: FastCheck.constantFrom(...(["success", "kept", "free", "die", "interrupt"] as const)),
               yields: FastCheck.nat(12),
               there: FastCheck.boolean()
             }),
@@ -305,17 +305,19 @@ export const suite = (inPlace: Effect.Effect<Place, never, Scope.Scope>, numRuns
               const wait = Schedule.forever.pipe(Schedule.tapOutput(() => Effect.yieldNow()))
               const options = { success: Schema.Number, failure: Declined, wait }
               const exits = yield* Effect.forEach(calls, ({ how, there, yields }, index) => {
-                const body: Effect.Effect<number, Declined | Unreachable> = Effect.gen(function*() {
+                const keep = (result: string) => Ref.update(kept, (all) => [...all, result])
+                const ending: { readonly [name in typeof how]: Effect.Effect<number, Declined | Unreachable> } = {
+                  success: Effect.as(keep(`success ${index}`), index),
+                  kept: Effect.zipRight(keep(`declined ${index}`), new Declined({ why: `${index}` })),
+                  free: new Unreachable(),
+                  die: Effect.die("defect"),
+                  interrupt: Effect.interrupt
+                }
+                const body = Effect.gen(function*() {
                   equal(yield* Ref.updateAndGet(running, (n) => n + 1), 1, "one run at a time")
                   equal(yield* Ref.get(kept), [], "no run after a result")
                   yield* Effect.repeatN(Effect.yieldNow(), yields)
-                  if (how === "success") yield* Ref.update(kept, (all) => [...all, `success ${index}`])
-                  else if (how === "kept") {
-                    yield* Ref.update(kept, (all) => [...all, `declined ${index}`])
-                    yield* Effect.fail(new Declined({ why: `${index}` }))
-                  } else if (how === "free") yield* Effect.fail(new Unreachable())
-                  else yield* how === "die" ? Effect.die("defect") : Effect.interrupt
-                  return index
+                  return yield* ending[how]
                 }).pipe(Effect.ensuring(Ref.update(running, (n) => n - 1)))
                 return Effect.exit((there ? elsewhere : keys).once(key, options)(body))
               }, { concurrency: "unbounded" })
