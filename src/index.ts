@@ -285,12 +285,92 @@ export * as SnapshotStore from "./store/SnapshotStore.ts"
 export * as StoreError from "./store/StoreError.ts"
 
 /**
- * The mark that a tombstoned stream leaves in the log.
+ * What a driver of the event bus implements.
  *
  * @since 0.1.0
- * @category store
+ * @category bus
  */
-export * as Tombstone from "./store/Tombstone.ts"
+export * as BusDriver from "./bus/BusDriver.ts"
+
+/**
+ * What can go wrong between a bus and the thing that carries its messages.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as BusError from "./bus/BusError.ts"
+
+/**
+ * A message that a subscription could not handle, put aside with everything that is known about it.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as DeadLetter from "./bus/DeadLetter.ts"
+
+/**
+ * Where dead letters are kept: what a driver implements of them.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as DeadLetterStore from "./bus/DeadLetterStore.ts"
+
+/**
+ * The dead letters of a bus: looked through, mended, delivered again, removed.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as DeadLetters from "./bus/DeadLetters.ts"
+
+/**
+ * The bus: what one part of a system tells the others.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as EventBus from "./bus/EventBus.ts"
+
+/**
+ * What a bus moves: an event that was encoded, with all that its delivery depends on.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as Message from "./bus/Message.ts"
+
+/**
+ * What becomes of a message whose handler failed: one verdict for each error.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as OnError from "./bus/OnError.ts"
+
+/**
+ * A typed way onto the bus.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as Publisher from "./bus/Publisher.ts"
+
+/**
+ * Which messages a subscription is given: by their types, or by their dotted subjects.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as Selector from "./bus/Selector.ts"
+
+/**
+ * Subscriptions: what is done about the messages of a bus.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as Subscription from "./bus/Subscription.ts"
 
 /**
  * Conditions as data: what `where` and `until` of a pattern ask, in a form that can be stored, shown and drawn.
@@ -371,3 +451,67 @@ export * as Projections from "./cqrs/Projections.ts"
  * @category cqrs
  */
 export * as ProjectionStopped from "./cqrs/ProjectionStopped.ts"
+
+/**
+ * How far behind the log the projections and subscriptions of this process are: in events and in time, as metrics, and as alerts.
+ *
+ * @since 0.1.0
+ * @category cqrs
+ */
+export * as Lag from "./cqrs/Lag.ts"
+
+/**
+ * What a projection's handler may ask of the run it is part of: whether it may act on the world, and which model it writes.
+ *
+ * @since 0.1.0
+ * @category cqrs
+ */
+export * as ProjectionContext from "./cqrs/ProjectionContext.ts"
+
+/**
+ * What a projection that runs with `onFailure: "park"` has put aside: listed, tried again, dropped.
+ *
+ * @since 0.1.0
+ * @category cqrs
+ */
+export * as ProjectionParking from "./cqrs/ProjectionParking.ts"
+
+/**
+ * Rebuilding a projection: a second model grows beside the one that answers, and takes its place in one step.
+ *
+ * @since 0.1.0
+ * @category cqrs
+ */
+export * as ProjectionRebuild from "./cqrs/ProjectionRebuild.ts"
+
+/**
+ * One projection, several workers: the events of a key go to one of them, in order, and those of other keys beside it.
+ *
+ * @since 0.1.0
+ * @category cqrs
+ */
+export * as ProjectionShards from "./cqrs/ProjectionShards.ts"
+
+/**
+ * One projection, several processes: one of them projects, the others stand by.
+ *
+ * @since 0.1.0
+ * @category cqrs
+ */
+export * as ProjectionTakeOver from "./cqrs/ProjectionTakeOver.ts"
+
+/**
+ * Going through recorded events once more, with a projection or a handler: what did they come to, and what would they.
+ *
+ * @since 0.1.0
+ * @category cqrs
+ */
+export * as Replay from "./cqrs/Replay.ts"
+
+/**
+ * Where events are kept that a projection could not take, with every later event of their streams.
+ *
+ * @since 0.1.0
+ * @category store
+ */
+export * as ParkedEvents from "./store/ParkedEvents.ts"

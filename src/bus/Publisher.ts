@@ -1,0 +1,117 @@
+/**
+ * A typed way onto the bus: publishes the events of some types, encoded by their Schemas.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Envelope from "../event/Envelope.ts"
+import * as Event from "../event/Event.ts"
+import * as EventCodec from "../event/EventCodec.ts"
+import { type Fault, InvalidEvent } from "../event/InvalidInput.ts"
+import * as EventBus from "./EventBus.ts"
+
+/**
+ * How an event is to be delivered. What not every driver can do is asked of the bus in the type of the effect.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends EventBus.Options, EventBus.DelayOptions, EventBus.PriorityOptions {}
+
+type Has<O, K extends string> = K extends keyof O ? (O[K & keyof O] extends undefined ? false : true) : false
+
+/**
+ * What a driver must be able to do for some options.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Needs<O> =
+  | (true extends Has<O, "delay"> | Has<O, "at"> ? EventBus.Capable<"delay"> : never)
+  | (true extends Has<O, "priority"> ? EventBus.Capable<"priority"> : never)
+
+/**
+ * Publishes events `E`, plain or in an envelope of `Envelope.make`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Publisher<in E> {
+  readonly publish: <const O extends Options = {}>(
+    event: E | Envelope.New<E>,
+    options?: O
+  ) => Effect.Effect<EventBus.Receipt, EventBus.PublishError, EventBus.EventBus | Needs<O>>
+  /** All of them or none, in order, each with the same options. */
+  readonly publishAll: <const O extends Options = {}>(
+    events: ReadonlyArray<E | Envelope.New<E>>,
+    options?: O
+  ) => Effect.Effect<ReadonlyArray<EventBus.Receipt>, EventBus.PublishError, EventBus.EventBus | Needs<O>>
+}
+
+/**
+ * A publisher of event types. Two with one tag do not type-check, and throw `InvalidInput` when built.
+ *
+ * An event that its Schema refuses is a typed failure, and nothing is published. Correlation, causation, tenant and trace
+ * come from the fiber.
+ *
+ * @example
+ * ```ts
+ * import * as EventBus from "effect-skald/bus/EventBus"
+ * import * as Publisher from "effect-skald/bus/Publisher"
+ * import * as Event from "effect-skald/event/Event"
+ * import { Effect, Schema } from "effect"
+ *
+ * const OrderPlaced = Event.make("OrderPlaced", { order: Schema.String }, { subject: "order.placed" })
+ * const orders = Publisher.make([OrderPlaced])
+ *
+ * const program = orders.publish(OrderPlaced({ order: "o-1" }), { key: "o-1", delay: "10 minutes", priority: 5 }).pipe(
+ *   Effect.provide(EventBus.layerMemory)
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <const Es extends ReadonlyArray<Event.Any>>(
+  events: Event.UniqueTags<Es>
+): Publisher<Es[number]["Type"]> => {
+  const codec: EventCodec.EventCodec<any> = EventCodec.make(Event.group<any>(events as any), {})
+  const publishAll = (given: ReadonlyArray<unknown>, options?: Options): Effect.Effect<any, any, any> =>
+    Effect.flatMap(EventBus.EventBus, (bus) => Effect.flatMap(encode(codec, given, options), bus.publish))
+  return {
+    publishAll: publishAll as Publisher<Es[number]["Type"]>["publishAll"],
+    publish:
+      ((event: unknown, options?: Options) =>
+        Effect.map(publishAll([event], options), (receipts) => receipts[0])) as Publisher<Es[number]["Type"]>["publish"]
+  }
+}
+
+const encode = (
+  codec: EventCodec.EventCodec<any>,
+  given: ReadonlyArray<unknown>,
+  options: Options | undefined
+): Either.Either<ReadonlyArray<EventBus.NewMessage>, InvalidEvent> => {
+  const faults: Array<Fault> = []
+  const messages: Array<EventBus.NewMessage> = []
+  for (let index = 0; index < given.length; index++) {
+    const each = given[index]
+    const envelope = Envelope.isNew(each) ? each : undefined
+    const encoded = codec.encodeInto(envelope === undefined ? each : envelope.event, `events[${index}]`, faults)
+    if (encoded === undefined) continue
+    messages.push({
+      ...options,
+      type: encoded.type,
+      subject: codec.entries.get(encoded.type)!.subject,
+      schemaVersion: encoded.schemaVersion,
+      payload: encoded.payload,
+      id: envelope?.id,
+      occurredAt: envelope?.occurredAt,
+      source: envelope?.source,
+      metadata: envelope?.metadata
+    })
+  }
+  return faults.length === 0
+    ? Either.right(messages)
+    : Either.left(new InvalidEvent({ faults: faults as [Fault, ...Array<Fault>] }))
+}

@@ -1,0 +1,253 @@
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import type { BusError } from "../bus/BusError.ts"
+import type * as Driver from "../bus/BusDriver.ts"
+
+/** A delivered message that the work is done on. */
+export interface Work<P> {
+  readonly delivered: Driver.Delivered
+  /** Messages of one lane are handled one after the other. */
+  readonly lane: string | undefined
+  /** What was found out about it when it came. */
+  readonly prepared: P
+}
+
+export interface Options<P> {
+  readonly consumer: Driver.Consumer
+  readonly concurrency: number
+  /** The most messages that are here at once. */
+  readonly prefetch: number
+  readonly prepare: (delivered: Driver.Delivered) => Work<P>
+  /** Runs the handler and says what becomes of the message. Interrupted, it has said nothing. */
+  readonly handle: (work: Work<P>) => Effect.Effect<Driver.Settlement>
+  readonly drain: Duration.DurationInput
+  /** When a driver that failed is asked again. */
+  readonly reconnect: Schedule.Schedule<unknown, BusError>
+  /** Open while messages are taken and handled. */
+  readonly running: Effect.Latch
+  readonly isPaused: () => boolean
+}
+
+/** What later messages of a lane wait for. */
+interface Hold {
+  readonly id: string
+  readonly until: number
+}
+
+/** A queue that is taken from its front. */
+class Line<A> {
+  #items: Array<A> = []
+  #first = 0
+  get size(): number {
+    return this.#items.length - this.#first
+  }
+  push(item: A): void {
+    this.#items.push(item)
+  }
+  shift(): A | undefined {
+    if (this.#first === this.#items.length) return undefined
+    const item = this.#items[this.#first]!
+    this.#first++
+    if (this.#first === this.#items.length) {
+      this.#items = []
+      this.#first = 0
+    } else if (this.#first > 1_024 && this.#first * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#first)
+      this.#first = 0
+    }
+    return item
+  }
+}
+
+/**
+ * Takes messages and has them handled, until the scope ends: then it takes no more, gives back what has not been begun,
+ * waits for what has been, and after a deadline interrupts the rest, which is given back as well.
+ */
+export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { concurrency, consumer, prefetch, reconnect, running } = options
+    const ready = new Line<Work<P>>()
+    const lanes = new Map<string, Line<Work<P>>>()
+    const holds = new Map<string, Hold>()
+    const idle: Array<() => void> = []
+    let held = 0
+    let active = 0
+    let closing = false
+    let onRoom: (() => void) | undefined
+    const drained = yield* Deferred.make<void>()
+
+    const settle = (settlements: ReadonlyArray<Driver.Settlement>): Effect.Effect<void> =>
+      settlements.length === 0
+        ? Effect.void
+        // A bus that stays away for good is told by its scope; the message is delivered again.
+        : Effect.ignore(Effect.retry(consumer.settle(settlements), reconnect))
+
+    const begin = (work: Work<P>): void => {
+      ready.push(work)
+      idle.pop()?.()
+    }
+
+    /** Puts a message into its lane; answers how to settle it where it cannot wait here. */
+    const admit = (work: Work<P>): Driver.Settlement | undefined => {
+      const { delivered, lane } = work
+      if (lane === undefined) {
+        begin(work)
+        return undefined
+      }
+      const hold = holds.get(lane)
+      if (hold !== undefined) {
+        if (hold.id !== delivered.message.id) return putOff(delivered, hold)
+        // It is here again, so that others wait behind it.
+        holds.delete(lane)
+      }
+      const line = lanes.get(lane)
+      if (line === undefined) {
+        lanes.set(lane, new Line())
+        begin(work)
+      } else line.push(work)
+      return undefined
+    }
+
+    /** Until the message before it is due; that one becomes ready first. */
+    const putOff = ({ message, receipt, state }: Driver.Delivered, hold: Hold): Driver.Settlement => ({
+      _tag: "later",
+      receipt,
+      at: hold.until,
+      state,
+      overtake: !("key" in message)
+    })
+
+    const giveBack = ({ receipt }: Driver.Delivered, counted: boolean): Driver.Settlement => ({
+      _tag: "return",
+      receipt,
+      counted
+    })
+
+    /** What is to be settled once a message of a lane is: those behind one that comes back later. */
+    const passLane = ({ delivered, lane }: Work<P>, settlement: Driver.Settlement): Array<Driver.Settlement> => {
+      if (lane === undefined) return []
+      const line = lanes.get(lane)!
+      const waits = settlement._tag === "later" && !settlement.overtake
+      if (waits || settlement._tag === "return") {
+        // The driver itself holds back what has the message's own key; what is given back comes back in its order.
+        const ownKey = "key" in delivered.message && delivered.message.key === lane
+        const hold = waits && !ownKey ? { id: delivered.message.id, until: settlement.at } : undefined
+        if (hold !== undefined) holds.set(lane, hold)
+        lanes.delete(lane)
+        const rest: Array<Driver.Settlement> = []
+        for (let next = line.shift(); next !== undefined; next = line.shift()) {
+          held--
+          rest.push(hold === undefined ? giveBack(next.delivered, false) : putOff(next.delivered, hold))
+        }
+        return rest
+      }
+      const next = line.shift()
+      if (next === undefined) lanes.delete(lane)
+      else begin(next)
+      return []
+    }
+
+    const room = Effect.async<void>((resume) => {
+      if (held < prefetch) return resume(Effect.void)
+      onRoom = () => {
+        onRoom = undefined
+        resume(Effect.void)
+      }
+      return Effect.sync(() => {
+        onRoom = undefined
+      })
+    })
+
+    const puller = Effect.gen(function*() {
+      for (;;) {
+        yield* running.await
+        if (held >= prefetch) yield* room
+        yield* Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(
+            restore(Effect.retry(Effect.suspend(() => consumer.pull(prefetch - held)), reconnect)),
+            (pulled) => {
+              const refused: Array<Driver.Settlement> = []
+              for (const delivered of pulled) {
+                if (options.isPaused()) {
+                  refused.push(giveBack(delivered, false))
+                  continue
+                }
+                held++
+                const settlement = admit(options.prepare(delivered))
+                if (settlement === undefined) continue
+                held--
+                refused.push(settlement)
+              }
+              return settle(refused)
+            }
+          )
+        )
+      }
+    })
+
+    const finish = (work: Work<P>, settlement: Driver.Settlement): Effect.Effect<void> =>
+      Effect.suspend(() => settle([settlement, ...passLane(work, settlement)])).pipe(
+        Effect.zipRight(Effect.sync(() => {
+          held--
+          active--
+          // in stretches, so that the driver is asked for many at a time
+          if (onRoom !== undefined && held <= prefetch >> 1) onRoom()
+          if (closing && active === 0) Deferred.unsafeDone(drained, Exit.void)
+        }))
+      )
+
+    const next = Effect.async<void>((resume) => {
+      if (ready.size > 0) return resume(Effect.void)
+      const wake = () => resume(Effect.void)
+      idle.push(wake)
+      return Effect.sync(() => {
+        const at = idle.indexOf(wake)
+        if (at >= 0) idle.splice(at, 1)
+      })
+    })
+
+    const worker = Effect.gen(function*() {
+      for (;;) {
+        if (options.isPaused()) yield* running.await
+        const work = ready.shift()
+        if (work === undefined) {
+          yield* next
+          continue
+        }
+        active++
+        yield* Effect.uninterruptibleMask((restore) =>
+          Effect.matchCauseEffect(restore(options.handle(work)), {
+            onSuccess: (settlement) => finish(work, settlement),
+            // Interrupted: it is as if it had not been delivered.
+            onFailure: () => finish(work, giveBack(work.delivered, false))
+          })
+        )
+      }
+    })
+
+    const inner = yield* Scope.make()
+    const pulling = yield* Effect.forkIn(puller, inner)
+    const workers = yield* Effect.replicateEffect(Effect.forkIn(worker, inner), concurrency)
+
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function*() {
+        yield* Fiber.interrupt(pulling)
+        closing = true
+        const back: Array<Driver.Settlement> = []
+        for (const line of [ready, ...lanes.values()]) {
+          for (let work = line.shift(); work !== undefined; work = line.shift()) {
+            back.push(giveBack(work.delivered, false))
+          }
+        }
+        yield* settle(back)
+        if (active > 0) yield* Effect.timeoutOption(Effect.interruptible(Deferred.await(drained)), options.drain)
+        yield* Fiber.interruptAll(workers)
+        yield* Scope.close(inner, Exit.void)
+      })
+    )
+  })

@@ -1,0 +1,258 @@
+import type { Delivered, Depth, Settlement } from "../bus/BusDriver.ts"
+import { ageing, type Message, priorities } from "../bus/Message.ts"
+import * as Heap from "./heap.ts"
+
+/** One message of one subscription. */
+interface Item {
+  readonly message: Message
+  /** Its place among those that are ready: given when it becomes so. */
+  order: number
+  /** Since when it has been ready. */
+  since: number
+  /** Before this it is not delivered. */
+  at: number
+  deliveries: number
+  state: string | undefined
+  /** Counts the deliveries for ever: a receipt of an earlier one is stale. */
+  ticket: number
+  where: "delayed" | "ready" | "blocked" | "flight" | "gone"
+}
+
+/** The messages of a key that wait for the one that has its turn. */
+interface Turn {
+  readonly holder: Item
+  readonly blocked: Array<Item>
+  next: number
+}
+
+interface Receipt {
+  readonly item: Item
+  readonly ticket: number
+}
+
+/** One level of priority: first in, first out; what was given back stands at its old place. */
+interface Level {
+  readonly fresh: Array<Item>
+  first: number
+  readonly returned: Heap.Heap<Item>
+}
+
+const byOrder = (a: Item, b: Item): boolean => a.order < b.order
+const byInstant = (a: Item, b: Item): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
+
+/**
+ * The messages of one subscription: which is next, by priority and age, by key, by time. Plain and synchronous; the instant
+ * is told with each call.
+ */
+export class BusQueue {
+  readonly #levels: ReadonlyArray<Level> = Array.from(
+    { length: priorities.highest + 1 },
+    () => ({ fresh: [], first: 0, returned: Heap.make(byOrder) })
+  )
+  readonly #delayed = Heap.make(byInstant)
+  readonly #turns = new Map<string, Turn>()
+  #orders = 0
+  #ready = 0
+  #blocked = 0
+  #inFlight = 0
+
+  add(message: Message, now: number, state?: string): Item {
+    const item: Item = {
+      message,
+      order: this.#orders++,
+      since: now,
+      at: message.readyAt,
+      deliveries: 0,
+      state,
+      ticket: 0,
+      where: "delayed"
+    }
+    if (item.at > now) this.#delayed.push(item)
+    else this.#enter(item, now)
+    return item
+  }
+
+  /** The next messages, at most `max`. */
+  take(max: number, now: number): ReadonlyArray<Delivered> {
+    this.#wake(now)
+    const taken: Array<Delivered> = []
+    while (taken.length < max) {
+      const level = this.#next(now)
+      if (level === undefined) break
+      const item = this.#shift(level)
+      const { key } = item.message
+      if (key !== undefined) {
+        const turn = this.#turns.get(key)
+        if (turn === undefined) this.#turns.set(key, { holder: item, blocked: [], next: 0 })
+        else if (turn.holder !== item) {
+          item.where = "blocked"
+          this.#blocked++
+          turn.blocked.push(item)
+          continue
+        }
+      }
+      item.where = "flight"
+      item.deliveries++
+      item.ticket++
+      this.#inFlight++
+      const receipt: Receipt = { item, ticket: item.ticket }
+      taken.push({ receipt, message: item.message, deliveries: item.deliveries, state: item.state })
+    }
+    return taken
+  }
+
+  settle(settlement: Settlement, now: number): void {
+    const { item, ticket } = settlement.receipt as Receipt
+    if (item.where !== "flight" || item.ticket !== ticket) return
+    switch (settlement._tag) {
+      case "keep":
+        item.state = settlement.state
+        item.deliveries = 0
+        return
+      case "return":
+        this.#inFlight--
+        if (!settlement.counted && item.deliveries > 0) item.deliveries--
+        return this.#giveBack(item)
+      case "done":
+        this.#inFlight--
+        item.where = "gone"
+        return this.#passTurn(item)
+      case "later":
+        this.#inFlight--
+        item.state = settlement.state
+        item.deliveries = 0
+        item.at = settlement.at
+        item.where = "delayed"
+        this.#delayed.push(item)
+        if (settlement.overtake) this.#passTurn(item)
+        this.#wake(now)
+    }
+  }
+
+  /** Delivers again what a consumer took and did not settle. Its deliveries stay counted. */
+  lost(receipt: unknown): void {
+    const { item, ticket } = receipt as Receipt
+    if (item.where !== "flight" || item.ticket !== ticket) return
+    this.#inFlight--
+    this.#giveBack(item)
+  }
+
+  /** Withdraws a message whose time has not come. */
+  cancel(item: Item): boolean {
+    if (item.where !== "delayed") return false
+    item.where = "gone"
+    return true
+  }
+
+  /** Whether a message can be taken, or one that waits for its key stands before it. */
+  hasReady(): boolean {
+    return this.#ready > 0
+  }
+
+  /** When the next message becomes ready. */
+  nextAt(): number | undefined {
+    for (let item = this.#delayed.peek(); item !== undefined; item = this.#delayed.peek()) {
+      if (item.where === "delayed") return item.at
+      this.#delayed.pop()
+    }
+    return undefined
+  }
+
+  depth(now: number): Depth {
+    this.#wake(now)
+    let oldest: number | undefined
+    for (const level of this.#levels) {
+      const head = peek(level)
+      if (head !== undefined) oldest = Math.min(oldest ?? Infinity, head.since)
+    }
+    let delayed = 0
+    this.#delayed.forEach((item) => {
+      if (item.where === "delayed") delayed++
+    })
+    return { ready: this.#ready, waiting: delayed + this.#blocked, inFlight: this.#inFlight, oldest }
+  }
+
+  /** Readies all whose time has come, in the order of their times. */
+  #wake(now: number): void {
+    for (let item = this.#delayed.peek(); item !== undefined; item = this.#delayed.peek()) {
+      if (item.where === "delayed" && item.at > now) return
+      this.#delayed.pop()
+      if (item.where === "gone") continue
+      item.order = this.#orders++
+      this.#enter(item, item.at)
+    }
+  }
+
+  #enter(item: Item, since: number): void {
+    item.since = since
+    item.where = "ready"
+    this.#ready++
+    this.#levels[item.message.priority]!.fresh.push(item)
+  }
+
+  #giveBack(item: Item): void {
+    item.where = "ready"
+    this.#ready++
+    this.#levels[item.message.priority]!.returned.push(item)
+  }
+
+  /** Lets the next of the key take its turn. */
+  #passTurn({ message: { key } }: Item): void {
+    if (key === undefined) return
+    const turn = this.#turns.get(key)!
+    const next = turn.blocked[turn.next]
+    if (next === undefined) return void this.#turns.delete(key)
+    this.#blocked--
+    const rest = turn.next > 64 && turn.next * 2 > turn.blocked.length ?
+      { blocked: turn.blocked.slice(turn.next + 1), next: 0 } :
+      {
+        blocked: turn.blocked,
+        next: turn.next + 1
+      }
+    this.#turns.set(key, { holder: next, ...rest })
+    this.#giveBack(next)
+  }
+
+  /** The level whose first message comes first: that of the highest priority with its age, then of the longest wait. */
+  #next(now: number): Level | undefined {
+    let best: Level | undefined
+    let bestPriority = -1
+    let bestOrder = 0
+    for (let priority = priorities.highest; priority >= priorities.lowest; priority--) {
+      const level = this.#levels[priority]!
+      const head = peek(level)
+      if (head === undefined) continue
+      const aged = Math.min(priorities.highest, priority + Math.max(0, Math.floor((now - head.since) / ageing)))
+      if (aged > bestPriority || (aged === bestPriority && head.order < bestOrder)) {
+        best = level
+        bestPriority = aged
+        bestOrder = head.order
+      }
+    }
+    return best
+  }
+
+  #shift(level: Level): Item {
+    this.#ready--
+    const fresh = level.fresh[level.first]
+    const returned = level.returned.peek()
+    if (fresh === undefined || (returned !== undefined && returned.order < fresh.order)) return level.returned.pop()!
+    level.first++
+    if (level.first === level.fresh.length) {
+      level.fresh.length = 0
+      level.first = 0
+    } else if (level.first > 1_024 && level.first * 2 > level.fresh.length) {
+      level.fresh.splice(0, level.first)
+      level.first = 0
+    }
+    return fresh
+  }
+}
+
+const peek = (level: Level): Item | undefined => {
+  const fresh = level.fresh[level.first]
+  const returned = level.returned.peek()
+  return fresh === undefined || (returned !== undefined && returned.order < fresh.order) ? returned : fresh
+}
+
+export type { Item }

@@ -1,0 +1,95 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+import type * as Driver from "../bus/BusDriver.ts"
+import type { NewMessage, Receipt, Service } from "../bus/EventBus.ts"
+import type { Message } from "../bus/Message.ts"
+import * as Correlation from "../event/Correlation.ts"
+import * as EventId from "../event/EventId.ts"
+import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import { PayloadFormat } from "../event/PayloadFormat.ts"
+import * as MessageRequest from "./messageRequest.ts"
+import * as Faults from "./faults.ts"
+
+/** The service over a driver, as a context that also says what the driver can do. */
+export const context = <E, R, C extends Driver.Capability>(
+  driver: Effect.Effect<Driver.Driver<C>, E, R>,
+  toContext: (service: Service, capabilities: ReadonlyArray<C>) => Context.Context<any>
+): Effect.Effect<Context.Context<any>, E, R> =>
+  Effect.flatMap(
+    driver,
+    (made) => Effect.map(makeEncoded(made), (service) => toContext(service as Service, made.capabilities))
+  )
+
+export const memoryDriver = <D>(history: number, make: (history: number) => D): Effect.Effect<D, InvalidInput> => {
+  const problem = Faults.countProblem(history, 0)
+  return problem === undefined ? Effect.sync(() => make(history)) : refuse("history", problem)
+}
+
+const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInput> =>
+  Effect.fail(new InvalidInput({ faults: [new Fault({ path, problem })] }))
+
+const traceparentOf = (fiber: Fiber.RuntimeFiber<any, any>): string | undefined => {
+  const span = fiber.currentContext.unsafeMap.get(Tracer.ParentSpan.key) as Tracer.AnySpan | undefined
+  return span === undefined || !/^[0-9a-f]{32}$/.test(span.traceId) || !/^[0-9a-f]{16}$/.test(span.spanId)
+    ? undefined
+    : `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`
+}
+
+const makeEncoded = <C extends Driver.Capability>(
+  driver: Driver.Driver<C>
+): Effect.Effect<Service<C>, never, never> =>
+  Effect.gen(function*() {
+    const formats = yield* PayloadFormat
+    const nextId = yield* EventId.EventIds
+    const can = new Set<Driver.Capability>(driver.capabilities)
+
+    const publish = (given: ReadonlyArray<NewMessage>) =>
+      Effect.withFiberRuntime<ReadonlyArray<Receipt>, Effect.Effect.Error<ReturnType<Service["publish"]>>>((fiber) => {
+        const made = MessageRequest.make(given, {
+          correlation: fiber.getFiberRef(Correlation.currentCorrelation),
+          traceparent: traceparentOf(fiber),
+          now: Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()),
+          nextId,
+          format: formats.write,
+          limits: driver.limits,
+          can
+        })
+        if (Either.isLeft(made)) return Effect.fail(made.left)
+        const messages = made.right
+        if (messages.length === 0) return Effect.succeed([])
+        return Effect.map(driver.publish(messages), () => messages.map(receiptOf))
+      })
+
+    const service: Service = {
+      driver: driver.name,
+      capabilities: can,
+      publish,
+      cancel: (id) => {
+        const problem = EventId.problem(id)
+        return problem === undefined ? driver.cancel(id) : refuse("id", problem)
+      },
+      depth: (name) =>
+        Effect.flatMap(driver.depth(name), (depth) =>
+          depth === undefined
+            ? refuse("subscription", `must be a subscription that the bus knows, got ${Faults.show(name)}`)
+            : Effect.succeed(depth)),
+      consume: (group): Effect.Effect<Driver.Consumer, any, Scope.Scope> => {
+        const problem = Faults.nameProblem(group.name)
+        if (problem !== undefined) return refuse("name", problem)
+        return group.start === "earliest" && !can.has("history")
+          ? refuse("start", `must be "latest": ${driver.name} keeps no history`)
+          : driver.consume(group)
+      },
+      redeliver: driver.redeliver,
+      deadLetters: driver.deadLetters
+    }
+    return service as Service<C>
+  })
+
+const receiptOf = (message: Message): Receipt => ({ id: message.id, readyAt: DateTime.unsafeMake(message.readyAt) })

@@ -1,0 +1,62 @@
+import * as Effect from "effect/Effect"
+import { type DeadLetter, type Key, keyOf } from "../bus/DeadLetter.ts"
+import type { Count, DeadLetterStore, Filter } from "../bus/DeadLetterStore.ts"
+
+/** No name holds NUL. */
+const textOf = ({ id, subscription }: Key): string => `${subscription}\u0000${id}`
+
+const typeOf = ({ message }: DeadLetter): string => "_tag" in message ? "" : message.type
+
+export const matches = (filter: Filter, letter: DeadLetter): boolean =>
+  (filter.subscription === undefined || filter.subscription === letter.subscription) &&
+  (filter.reasons === undefined || filter.reasons.includes(letter.reason)) &&
+  (filter.types === undefined || filter.types.includes(typeOf(letter))) &&
+  (filter.ids === undefined || filter.ids.includes(letter.message.id)) &&
+  (filter.since === undefined || letter.at >= filter.since) &&
+  (filter.until === undefined || letter.at < filter.until)
+
+const byPlace = (a: DeadLetter, b: DeadLetter): number =>
+  a.at - b.at || (textOf(keyOf(a)) < textOf(keyOf(b)) ? -1 : textOf(keyOf(a)) > textOf(keyOf(b)) ? 1 : 0)
+
+export const make = (): DeadLetterStore => {
+  const letters = new Map<string, DeadLetter>()
+  /** In order, made when it is asked for. */
+  let sorted: ReadonlyArray<DeadLetter> | undefined
+  const inOrder = () => sorted ??= Array.from(letters.values()).sort(byPlace)
+  return {
+    put: (given) =>
+      Effect.sync(() => {
+        sorted = undefined
+        for (const letter of given) letters.set(textOf(keyOf(letter)), structuredClone(letter))
+      }),
+    get: (key) => Effect.sync(() => structuredClone(letters.get(textOf(key)))),
+    page: (filter, after, limit) =>
+      Effect.sync(() => {
+        const page: Array<DeadLetter> = []
+        for (const letter of inOrder()) {
+          if (page.length === limit) break
+          if ((after === undefined || byPlace(after, letter) < 0) && matches(filter, letter)) {
+            page.push(structuredClone(letter))
+          }
+        }
+        return page
+      }),
+    remove: (keys) =>
+      Effect.sync(() => {
+        sorted = undefined
+        return keys.reduce((count, key) => count + (letters.delete(textOf(key)) ? 1 : 0), 0)
+      }),
+    counts: (filter) =>
+      Effect.sync(() => {
+        const counts = new Map<string, Count>()
+        for (const letter of letters.values()) {
+          if (!matches(filter, letter)) continue
+          const { reason, subscription } = letter
+          const type = typeOf(letter)
+          const key = [subscription, reason, type].join("\u0000")
+          counts.set(key, { subscription, reason, type, count: (counts.get(key)?.count ?? 0) + 1 })
+        }
+        return Array.from(counts.values())
+      })
+  }
+}
