@@ -176,14 +176,26 @@ const awaited = (rest: Rest, guards: ReadonlyArray<Guard>): ReadonlyArray<Wait |
 const leaving = (element: Element.Element, guards: ReadonlyArray<Guard>): ReadonlyArray<Guard> =>
   element._tag === "Step" && element.greedy ? [...guards, { _tag: "Greedy", of: element }] : guards
 
-/** A negation after a loop is armed after every element of it. */
+/**
+ * A negation after a loop is armed after every element of it; also where the loop ends a part of the pattern that is not
+ * itself a loop.
+ */
 const negationsAfter = (rest: Rest): ReadonlyArray<Guard> => {
-  const found: Array<Guard> = []
-  for (const element of rest?._tag === "Sequence" ? rest.elements : []) {
-    if (element._tag !== "Negation") break
-    found.push({ _tag: "Negation", of: element })
+  switch (rest?._tag) {
+    case "Sequence": {
+      const [element, ...others] = rest.elements
+      if (element === undefined) return negationsAfter(rest.then)
+      return element._tag === "Negation"
+        ? [{ _tag: "Negation", of: element }, ...negationsAfter({ ...rest, elements: others })]
+        : []
+    }
+    case "Loop":
+      return Element.most(rest.of) === 1 ? negationsAfter(rest.then) : []
+    case "Remaining":
+      return rest.parts.length === 0 ? negationsAfter(rest.then) : []
+    default:
+      return []
   }
-  return found
 }
 
 const enter = (

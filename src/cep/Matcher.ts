@@ -1,0 +1,481 @@
+/**
+ * Finds the matches of a pattern in a stream of events: plain synchronous code over chunks, for many keys, in event time.
+ *
+ * `docs/patterns.md` says what matches; `effect-skald/testing/PatternOracle` says it as a program, and this engine is tested
+ * against it. A matcher is a value; `open` starts it, `machine` makes it a `Machine`, for streams, snapshots and
+ * composition.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import type * as Machine from "../event/Machine.ts"
+import * as Compile from "../internal/cepCompile.ts"
+import * as Element from "../internal/cepElement.ts"
+import * as Engine from "../internal/cepEngine.ts"
+import { fingerprint } from "../internal/cepFingerprint.ts"
+import * as Explain from "../internal/cepExplain.ts"
+import * as Runs from "../internal/cepRuns.ts"
+import * as Snapshots from "../internal/cepSnapshot.ts"
+import * as MachineInternal from "../internal/machine.ts"
+import * as Pattern from "./Pattern.ts"
+
+// -------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * What to do when there is no room for another partial match: fail, drop the one that is oldest, or the new one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type OverflowPolicy = "fail" | "dropOldest" | "dropNewest"
+
+/**
+ * How many partial matches may wait for one key, unless it is told otherwise: 100,000.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultMaxPartialMatchesPerKey = 100_000
+
+/**
+ * How many partial matches may wait in all, unless it is told otherwise: 1,000,000.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultMaxPartialMatches = 1_000_000
+
+/**
+ * How a pattern is to be matched.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<Ev> {
+  /** When an event happened, in milliseconds. Patterns with `within` need it. Without it events are taken as they come. */
+  readonly timestamp?: ((event: Ev) => number) | undefined
+  /** Which events belong together; each key is matched alone. Events of no key are counted, and match nothing. */
+  readonly keyBy?: ((event: Ev) => string | undefined) | undefined
+  /** How far behind the newest event another may be and still be put in order; none unless given. */
+  readonly lateness?: Duration.DurationInput | undefined
+  /** The order of events of the same time; that of arrival unless given. */
+  readonly order?: ((left: Ev, right: Ev) => number) | undefined
+  /** Whether partial matches whose time is over are told. They are counted in any case. */
+  readonly timedOut?: boolean | undefined
+  readonly maxPartialMatchesPerKey?: number | undefined
+  readonly maxPartialMatches?: number | undefined
+  /** `fail` unless given. */
+  readonly onOverflow?: OverflowPolicy | undefined
+}
+
+/**
+ * A pattern with how it is to be matched.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Matcher<in out B, in out Ev> {
+  readonly pattern: Pattern.Pattern<B, Ev>
+  readonly options: Options<Ev>
+  /** A name of what the pattern is made of: a snapshot is of one fingerprint. */
+  readonly fingerprint: string
+}
+
+/**
+ * One event of a match.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Taken<Ev> {
+  readonly step: string
+  readonly event: Ev
+  /** Its place among all events that the matcher has taken in, from 0. */
+  readonly index: number
+  readonly time: number
+}
+
+/**
+ * A match: what it binds, and its events in order.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Found<B, Ev> {
+  readonly match: B
+  readonly events: ReadonlyArray<Taken<Ev>>
+}
+
+/**
+ * The matches of one key that were completed at one moment, in the documented order; each is made when it is asked for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface MatchSet<B, Ev> extends Iterable<Found<B, Ev>> {
+  readonly count: number
+  readonly first: Found<B, Ev>
+}
+
+/**
+ * What a matcher answers: matches; a partial match whose time is over; an event that came too late; a partial match for
+ * which there was no room; and that it has failed, after which it answers nothing more.
+ *
+ * It fails when there is no room and the policy is `fail`, or when a skip strategy has nowhere to go; `events` are those of the
+ * partial match that was to be added, or of the match after which it was to be skipped.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Output<B, Ev> =
+  | { readonly _tag: "Matches"; readonly key: string; readonly time: number; readonly matches: MatchSet<B, Ev> }
+  | {
+    readonly _tag: "TimedOut"
+    readonly key: string
+    readonly time: number
+    readonly events: ReadonlyArray<Taken<Ev>>
+  }
+  | { readonly _tag: "Late"; readonly event: Ev }
+  | { readonly _tag: "Overflow"; readonly key: string; readonly events: ReadonlyArray<Taken<Ev>> }
+  | {
+    readonly _tag: "Failed"
+    readonly reason: "skip" | "overflow"
+    readonly key: string
+    readonly events: ReadonlyArray<Taken<Ev>>
+  }
+
+/**
+ * What was counted since the matcher first began, and what it holds now.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Stats {
+  readonly events: number
+  readonly late: number
+  /** Events of no key. */
+  readonly unkeyed: number
+  readonly matches: number
+  readonly timedOut: number
+  readonly overflowed: number
+  readonly partialMatches: number
+  /** The most partial matches that this session held at once. */
+  readonly mostPartialMatches: number
+  readonly keys: number
+}
+
+/**
+ * What a matcher is at a position: all that it needs to go on as if it had never stopped.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Snapshot extends Engine.Snapshot {
+  readonly fingerprint: string
+}
+
+/**
+ * A matcher at work.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Session<B, Ev> {
+  /** Takes events in; the chunk may be of any size, which makes no difference to what is answered. */
+  readonly push: (events: Iterable<Ev>) => ReadonlyArray<Output<B, Ev>>
+  /** Says that time has come to an instant, in milliseconds: what was to happen until then happens, and events at it or before it are late. */
+  readonly advance: (time: number) => ReadonlyArray<Output<B, Ev>>
+  readonly snapshot: () => Snapshot
+  readonly stats: () => Stats
+}
+
+/**
+ * A snapshot is not of this matcher's pattern.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SnapshotMismatch
+  extends Schema.TaggedError<SnapshotMismatch>("effect-skald/cep/SnapshotMismatch")("SnapshotMismatch", {
+    expected: Schema.String,
+    actual: Schema.String
+  })
+{
+  override get message(): string {
+    return `the snapshot is of pattern ${this.actual}, not of ${this.expected}`
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------- constructors
+
+/**
+ * A matcher of a pattern.
+ *
+ * Throws `InvalidPattern` if the pattern is not legal as a whole (`Pattern.check`), and if it asks for time and there is no
+ * `timestamp`.
+ *
+ * @example
+ * ```ts
+ * import * as Matcher from "effect-skald/cep/Matcher"
+ * import * as Pattern from "effect-skald/cep/Pattern"
+ * import * as Event from "effect-skald/event/Event"
+ * import { Schema } from "effect"
+ *
+ * const Cart = Event.make("Cart", { user: Schema.String, at: Schema.Number })
+ * const Checkout = Event.make("Checkout", { user: Schema.String, at: Schema.Number })
+ * const abandoned = Pattern.begin("cart", Cart).pipe(
+ *   Pattern.notFollowedBy(Checkout),
+ *   Pattern.within("30 minutes")
+ * )
+ *
+ * const matcher = Matcher.make(abandoned, { timestamp: (event) => event.at, keyBy: (event) => event.user })
+ * const session = Matcher.open(matcher)
+ * session.push([Cart({ user: "u", at: 0 })]) // []
+ * session.advance(1_800_000) // [{ _tag: "Matches", key: "u", … }]
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <B, Ev>(pattern: Pattern.Pattern<B, Ev>, options: Options<Ev> = {}): Matcher<B, Ev> => {
+  const { definition } = Either.getOrThrowWith(Pattern.check(pattern), (error) => error)
+  if (options.timestamp === undefined && Compile.isTimed(definition)) {
+    throw new Pattern.InvalidPattern({
+      step: "the pattern",
+      reason: "duration",
+      problem: "asks for time, which needs a `timestamp`"
+    })
+  }
+  return { pattern, options, fingerprint: fingerprint(definition) }
+}
+
+// ---------------------------------------------------------------------------------------------------------- running
+
+/**
+ * Starts a matcher, from the beginning or from a snapshot. A snapshot of another pattern throws `SnapshotMismatch`.
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const open = <B, Ev>(self: Matcher<B, Ev>, from: Snapshot = initial(self)): Session<B, Ev> => {
+  if (from.fingerprint !== self.fingerprint) {
+    throw new SnapshotMismatch({ expected: self.fingerprint, actual: from.fingerprint })
+  }
+  const { definition } = self.pattern
+  const { options } = self
+  const program = Compile.compile(definition)
+  const engine = new Engine.Engine({
+    program,
+    timestamp: options.timestamp,
+    keyBy: options.keyBy,
+    lateness: options.lateness === undefined ? 0 : Duration.toMillis(options.lateness),
+    comparator: options.order,
+    timedOut: options.timedOut === true,
+    maxRunsPerKey: options.maxPartialMatchesPerKey ?? defaultMaxPartialMatchesPerKey,
+    maxRuns: options.maxPartialMatches ?? defaultMaxPartialMatches,
+    policy: options.onOverflow ?? "fail"
+  }, from)
+  const told = (outputs: ReadonlyArray<Engine.Output>) =>
+    outputs.map((output): Output<B, Ev> => {
+      switch (output._tag) {
+        case "Matches":
+          return { ...output, matches: new Paths<B, Ev>(program.shapes, output.matches) }
+        case "Late":
+          return output
+        default: {
+          const { path, ...rest } = output
+          return { ...rest, events: taken<Ev>(path) } as Output<B, Ev>
+        }
+      }
+    })
+  return {
+    push: (events) => told(engine.push(events)),
+    advance: (time) => told(engine.advance(time)),
+    snapshot: () => ({ ...engine.snapshot(), fingerprint: self.fingerprint }),
+    stats: () => ({
+      ...engine.counts,
+      partialMatches: engine.runs,
+      mostPartialMatches: engine.mostRuns,
+      keys: engine.keyCount
+    })
+  }
+}
+
+const taken = <Ev>(path: Compile.Path): ReadonlyArray<Taken<Ev>> =>
+  Runs.list(path).map(({ event, seq, step, time }) => ({ step, event: event as Ev, index: seq, time }))
+
+/** The matches of a moment, as runs of events. */
+class Paths<B, Ev> implements MatchSet<B, Ev> {
+  private readonly shapes: ReadonlyMap<string, Element.Shape>
+  private readonly paths: ReadonlyArray<Compile.Path>
+  constructor(shapes: ReadonlyMap<string, Element.Shape>, paths: ReadonlyArray<Compile.Path>) {
+    this.shapes = shapes
+    this.paths = paths
+  }
+  get count(): number {
+    return this.paths.length
+  }
+  get first(): Found<B, Ev> {
+    const [path] = this.paths
+    if (path === undefined) throw new RangeError("a set of matches is never empty")
+    return this.found(path)
+  }
+  *[Symbol.iterator](): Iterator<Found<B, Ev>> {
+    for (const path of this.paths) yield this.found(path)
+  }
+  private found(path: Compile.Path): Found<B, Ev> {
+    const events = taken<Ev>(path)
+    return { match: Element.bind(this.shapes, events.map(({ event, step }) => [step, event])) as B, events }
+  }
+}
+
+/**
+ * A matcher that has seen nothing.
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const initial = (self: Matcher<any, any>): Snapshot => ({ ...Engine.empty, fingerprint: self.fingerprint })
+
+/**
+ * What a matcher takes in as a machine: an event, or that time has come to an instant.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Input<Ev> = { readonly _tag: "Event"; readonly event: Ev } | {
+  readonly _tag: "Time"
+  readonly time: number
+}
+
+/**
+ * The matcher as a machine from events to what it answers; its state is the snapshot.
+ *
+ * @example
+ * ```ts
+ * import * as Matcher from "effect-skald/cep/Matcher"
+ * import * as Pattern from "effect-skald/cep/Pattern"
+ * import * as Event from "effect-skald/event/Event"
+ * import * as Machine from "effect-skald/event/Machine"
+ * import { Stream } from "effect"
+ *
+ * const Asked = Event.make("Asked", {})
+ * const Answered = Event.make("Answered", {})
+ * const matcher = Matcher.make(Pattern.begin("asked", Asked).pipe(Pattern.followedBy("answered", Answered)))
+ *
+ * const outputs = Stream.make(Asked({}), Answered({})).pipe(
+ *   Stream.map((event) => ({ _tag: "Event" as const, event })),
+ *   Machine.toStream(Matcher.machine(matcher))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category runners
+ */
+export const machine = <B, Ev>(self: Matcher<B, Ev>): Machine.Machine<Snapshot, Input<Ev>, Output<B, Ev>> =>
+  MachineInternal.fromOpen(initial(self), (state, emit) => {
+    const session = open(self, state)
+    return {
+      push: (input: Input<Ev>) => {
+        const outputs = input._tag === "Event" ? session.push([input.event]) : session.advance(input.time)
+        for (const output of outputs) emit(output)
+      },
+      state: session.snapshot
+    }
+  })
+
+/**
+ * Snapshots as they are stored, given a Schema of the events.
+ *
+ * @example
+ * ```ts
+ * import * as Matcher from "effect-skald/cep/Matcher"
+ * import * as Pattern from "effect-skald/cep/Pattern"
+ * import * as Event from "effect-skald/event/Event"
+ * import { Schema } from "effect"
+ *
+ * const Asked = Event.make("Asked", {})
+ * const Answered = Event.make("Answered", {})
+ * const matcher = Matcher.make(Pattern.begin("asked", Asked).pipe(Pattern.followedBy("answered", Answered)))
+ *
+ * const session = Matcher.open(matcher)
+ * session.push([Asked({})])
+ * const stored = Schema.encodeSync(Matcher.SnapshotOf(Schema.Union(Asked, Answered)))(session.snapshot())
+ * ```
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SnapshotOf = <Ev, I>(events: Schema.Schema<Ev, I>): Schema.Schema<Snapshot, unknown> =>
+  Snapshots.schema(events)
+
+// --------------------------------------------------------------------------------------------------------- explaining
+
+/**
+ * How a pattern is matched, and what that costs.
+ *
+ * `bound` says what limits the partial matches that wait for one key: `strict`, each is gone with the next event; `window`, so
+ * many as there are starts in the window, times states; `combinations`, exponential in the events of the window; `unbounded`,
+ * nothing but the caps.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Explanation {
+  /** Partial matches are kept one by one, as runs. */
+  readonly tier: "runs"
+  readonly why: string
+  /** How many states there are, up to 10,000. */
+  readonly states: number
+  readonly bound: "strict" | "window" | "combinations" | "unbounded"
+  readonly skip: Pattern.Definition["skip"]["_tag"]
+  /** The types of events that change anything; none: every event may. */
+  readonly tags: ReadonlyArray<string> | undefined
+  readonly warnings: ReadonlyArray<string>
+  /** A flow chart in Mermaid. */
+  readonly diagram: string
+}
+
+/**
+ * Says how a matcher will work, before it has seen any event.
+ *
+ * @example
+ * ```ts
+ * import * as Matcher from "effect-skald/cep/Matcher"
+ * import * as Pattern from "effect-skald/cep/Pattern"
+ * import * as Event from "effect-skald/event/Event"
+ *
+ * const Asked = Event.make("Asked", {})
+ * const Answered = Event.make("Answered", {})
+ * const matcher = Matcher.make(Pattern.begin("asked", Asked).pipe(Pattern.followedBy("answered", Answered)))
+ *
+ * Matcher.explain(matcher).warnings // ["without `within`, partial matches wait for ever: …"]
+ * ```
+ *
+ * @since 0.1.0
+ * @category destructors
+ */
+export const explain = (self: Matcher<any, any>): Explanation => {
+  const program = Compile.compile(self.pattern.definition)
+  const { bound, diagram, more, states } = Explain.explain(program)
+  const warnings: Array<string> = []
+  if (bound === "unbounded") {
+    warnings.push("without `within`, partial matches wait for ever: only the caps limit how many there are")
+  }
+  if (bound === "combinations") {
+    warnings.push("combinations of events: partial matches may double with every event in the window")
+  }
+  if (more) warnings.push(`there are more than ${states} states`)
+  return {
+    tier: "runs",
+    why: "every partial match is a run of its own, whatever its conditions ask",
+    states,
+    bound,
+    skip: program.skip._tag,
+    tags: program.tags && [...program.tags],
+    warnings,
+    diagram
+  }
+}

@@ -1,0 +1,372 @@
+/**
+ * The laws that every pattern keeps, as properties to run on your own patterns; and random patterns to run them with.
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+import * as FastCheck from "effect/FastCheck"
+import * as Matcher from "../cep/Matcher.ts"
+import * as Pattern from "../cep/Pattern.ts"
+import type * as Condition from "../internal/cepCondition.ts"
+import type * as Element from "../internal/cepElement.ts"
+import * as Law from "./Law.ts"
+import * as PatternOracle from "./PatternOracle.ts"
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * The events of random patterns: four tags, a number, and when it happened.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Letter {
+  readonly _tag: "A" | "B" | "C" | "D"
+  readonly x: number
+  readonly at: number
+}
+
+/**
+ * A pattern, events in order of time, and how far time goes on after the last one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Case<Ev> {
+  readonly pattern: Pattern.Pattern<any, Ev>
+  readonly events: ReadonlyArray<Ev>
+  readonly end: number
+}
+
+// -------------------------------------------------------------------------------------------------------- arbitraries
+
+/** A value, or none so many times as often. */
+const sometimes = <A>(arbitrary: FastCheck.Arbitrary<A>, none: number): FastCheck.Arbitrary<A | undefined> =>
+  FastCheck.oneof({ weight: none, arbitrary: FastCheck.constant(undefined) }, { weight: 1, arbitrary })
+
+const tag = FastCheck.constantFrom<Letter["_tag"]>("A", "A", "A", "B", "B", "B", "C", "D")
+
+const events: FastCheck.Arbitrary<ReadonlyArray<Letter>> = FastCheck.array(
+  FastCheck.record({ _tag: tag, x: FastCheck.nat(2), wait: FastCheck.constantFrom(0, 1, 1, 1, 1, 2, 4) }),
+  { minLength: 4, maxLength: 9 }
+).map((all) => {
+  let at = 0
+  return all.map(({ _tag, wait, x }) => ({ _tag, x, at: at += wait }))
+})
+
+const contiguity = FastCheck.constantFrom<Element.Contiguity>(
+  "followedBy",
+  "followedBy",
+  "followedBy",
+  "next",
+  "followedByAny",
+  "followedByAny"
+)
+
+/** Of the names, only those of earlier steps will do; which those are is known when the pattern is put together. */
+const condition: FastCheck.Arbitrary<(earlier: ReadonlyArray<string>) => ReadonlyArray<Condition.Condition>> = FastCheck
+  .oneof(
+    { weight: 12, arbitrary: FastCheck.constant(() => []) },
+    {
+      weight: 2,
+      arbitrary: FastCheck.nat(2).map((x) => () => [
+        {
+          _tag: "Compare" as const,
+          left: { _tag: "Field" as const, path: "x" },
+          is: "<=" as const,
+          right: { _tag: "Literal" as const, value: x }
+        }
+      ])
+    },
+    {
+      weight: 2,
+      arbitrary: FastCheck.tuple(
+        FastCheck.nat(),
+        FastCheck.constantFrom("first" as const, "last" as const, "sum" as const, "count" as const, "max" as const),
+        FastCheck.constantFrom("<=" as const, ">=" as const, "=" as const)
+      ).map(([at, take, is]) => (earlier: ReadonlyArray<string>): ReadonlyArray<Condition.Condition> => {
+        const step = earlier[at % Math.max(1, earlier.length)]
+        return step === undefined
+          ? []
+          : [{
+            _tag: "Compare",
+            left: { _tag: "Field", path: "x" },
+            is,
+            right: { _tag: "Bound", step, take, path: take === "count" ? undefined : "x" }
+          }]
+      })
+    },
+    {
+      weight: 1,
+      arbitrary: FastCheck.nat().map((at) => (earlier: ReadonlyArray<string>): ReadonlyArray<Condition.Condition> => {
+        const step = earlier[at % Math.max(1, earlier.length)]
+        return step === undefined ? [] : [{ _tag: "Joined", field: "x", step }]
+      })
+    }
+  )
+
+/** Gives names out, and remembers them. */
+interface Names {
+  readonly next: () => string
+  readonly all: ReadonlyArray<string>
+}
+
+type Make<A> = (names: Names) => A
+
+const names = (): Names => {
+  const all: Array<string> = []
+  return { all, next: () => all[all.push(`s${all.length}`) - 1] ?? "" }
+}
+
+const times: FastCheck.Arbitrary<Element.Times> = FastCheck.record({
+  min: FastCheck.nat(2),
+  more: sometimes(FastCheck.nat(2), 1),
+  gap: sometimes(FastCheck.integer({ min: 2, max: 5 }), 4)
+}).map(({ gap, min, more }) => ({ min, max: more === undefined ? undefined : Math.max(1, min + more), gap }))
+
+const tags = FastCheck.oneof(
+  { weight: 8, arbitrary: tag.map((one) => [one]) },
+  { weight: 1, arbitrary: FastCheck.constant(["A", "B"]) },
+  { weight: 1, arbitrary: FastCheck.constant([]) }
+)
+
+const step: FastCheck.Arbitrary<Make<Element.Step>> = FastCheck.record({
+  contiguity,
+  tags,
+  condition,
+  times: sometimes(times, 2),
+  inner: contiguity,
+  optional: FastCheck.nat(3).map((n) => n === 0),
+  greedy: FastCheck.nat(2).map((n) => n === 0),
+  maximal: FastCheck.nat(2).map((n) => n === 0),
+  until: FastCheck.nat(8),
+  gap: sometimes(FastCheck.integer({ min: 2, max: 5 }), 8)
+}).map((given) => (names) => {
+  const earlier = [...names.all]
+  const name = names.next()
+  const loops = given.times !== undefined
+  const greedy = loops && given.greedy && given.inner !== "followedByAny"
+  return {
+    _tag: "Step",
+    name,
+    contiguity: given.contiguity,
+    tags: given.tags,
+    // a loop may also look at what it has taken itself
+    where: given.condition(loops ? [...earlier, name] : earlier),
+    times: given.times,
+    inner: loops ? given.inner : "followedBy",
+    optional: given.optional,
+    greedy,
+    maximal: greedy && given.maximal,
+    until: loops && given.times?.max === undefined && given.until < 3
+      ? [{
+        _tag: "Compare",
+        left: { _tag: "Field", path: "x" },
+        is: "=",
+        right: { _tag: "Literal", value: given.until }
+      }]
+      : [],
+    gap: given.gap
+  }
+})
+
+const negation: FastCheck.Arbitrary<Make<Element.Negation>> = FastCheck.record({
+  contiguity: FastCheck.constantFrom("notNext" as const, "notFollowedBy" as const, "notFollowedBy" as const),
+  tags,
+  condition
+}).map(({ condition, contiguity, tags }) => ({ all }) => ({
+  _tag: "Negation",
+  contiguity,
+  tags,
+  where: condition(all)
+}))
+
+const sequence = (depth: number, top: boolean): FastCheck.Arbitrary<Make<ReadonlyArray<Element.Element>>> =>
+  FastCheck.tuple(
+    positive(depth),
+    FastCheck.array(FastCheck.tuple(sometimes(negation, 4), positive(depth)), {
+      maxLength: top ? 3 : 1
+    }),
+    top ? sometimes(negation, 4) : FastCheck.constant(undefined)
+  ).map(([first, rest, last]) => (names) => [
+    first(names),
+    ...rest.flatMap(([negation, next]) => negation === undefined ? [next(names)] : [negation(names), next(names)]),
+    ...last === undefined ? [] : [last(names)]
+  ])
+
+const positive = (depth: number): FastCheck.Arbitrary<Make<Element.Element>> =>
+  depth === 0 ? step : FastCheck.oneof(
+    { weight: 8, arbitrary: step },
+    {
+      weight: 1,
+      arbitrary: FastCheck.record({
+        contiguity,
+        elements: sequence(depth - 1, false),
+        times: sometimes(times, 2),
+        inner: contiguity,
+        optional: FastCheck.boolean()
+      }).map(({ elements, ...given }) => (names: Names): Element.Element => ({
+        _tag: "Group",
+        ...given,
+        elements: elements(names)
+      }))
+    },
+    {
+      weight: 1,
+      arbitrary: FastCheck.record({
+        or: FastCheck.boolean(),
+        contiguity,
+        inner: contiguity,
+        of: FastCheck.array(sequence(depth - 1, false), { minLength: 2, maxLength: 3 })
+      }).map(({ contiguity, inner, of, or }) => (names: Names): Element.Element => {
+        const parts = of.map((part) => part(names))
+        return or ? { _tag: "Or", contiguity, of: parts } : { _tag: "And", contiguity, inner, of: parts }
+      })
+    }
+  )
+
+const skip: FastCheck.Arbitrary<Make<Element.Skip>> = FastCheck.tuple(
+  FastCheck.constantFrom(
+    "none" as const,
+    "none" as const,
+    "toNext" as const,
+    "pastLast" as const,
+    "toFirst" as const,
+    "toLast" as const
+  ),
+  FastCheck.nat(),
+  FastCheck.boolean()
+).map(([_tag, at, failOnMiss]) => ({ all }) => {
+  if (_tag !== "toFirst" && _tag !== "toLast") return { _tag }
+  return { _tag, step: all[at % all.length] ?? "", failOnMiss }
+})
+
+/**
+ * Random legal patterns over random events: every construct, alone and inside of others, with conditions as data.
+ *
+ * @since 0.1.0
+ * @category arbitraries
+ */
+export const cases: FastCheck.Arbitrary<Case<Letter>> = FastCheck.record({
+  elements: FastCheck.oneof({ weight: 3, arbitrary: sequence(1, true) }, { weight: 1, arbitrary: sequence(2, true) }),
+  within: sometimes(FastCheck.integer({ min: 2, max: 15 }), 1),
+  skip,
+  events,
+  more: FastCheck.constantFrom(0, 3, Number.POSITIVE_INFINITY)
+}).map(({ elements, events, more, skip, within }) => {
+  const given = names()
+  const definition = { elements: elements(given), within, skip: skip(given) }
+  const pattern = Either.flatMap(Pattern.fromDefinition(definition), Pattern.check)
+  return { pattern, events, end: (events.at(-1)?.at ?? 0) + more }
+}).filter((one): one is typeof one & { pattern: Either.Right<never, Pattern.Pattern<any, any>> } =>
+  Either.isRight(one.pattern)
+).map(({ end, events, pattern }) => {
+  const one: Case<Letter> = { pattern: pattern.right, events, end }
+  return Object.assign(one, { [FastCheck.toStringMethod]: () => print(one) })
+})
+
+/**
+ * A case as a program that can be run: what a broken law prints.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const print = (one: Case<any>): string =>
+  [
+    `const pattern = Either.getOrThrow(Pattern.fromDefinition(${JSON.stringify(one.pattern.definition)}))`,
+    `const events = ${JSON.stringify(one.events)}`,
+    `PatternOracle.run(pattern, events, { timestamp: ({ at }) => at, end: ${one.end} })`
+  ].join("\n")
+
+// --------------------------------------------------------------------------------------------------------------- laws
+
+/** What is reported, and where; both sides in one form. */
+interface Told {
+  readonly matches: ReadonlyArray<string>
+  readonly timedOut: ReadonlyArray<string>
+  readonly failed: boolean
+}
+
+type Listed = ReadonlyArray<readonly [step: string, index: number]>
+
+const line = (events: Listed, at: number | undefined): string =>
+  `${events.map(([step, index]) => `${step}:${index}`).join(" ")} @ ${at ?? "end"}`
+
+const oracle = <Ev extends { readonly _tag: string }>(
+  { end, events, pattern }: Case<Ev>,
+  timestamp: (event: Ev) => number
+): Told => {
+  const { matches, missed, timedOut } = PatternOracle.run(pattern, events, { timestamp, end })
+  return {
+    matches: matches.map(({ events, reportedAt }) => line(events, reportedAt)),
+    timedOut: timedOut.map(({ events, reportedAt }) => line(events, reportedAt)).sort(),
+    failed: missed !== undefined
+  }
+}
+
+const listed = <Ev>(events: ReadonlyArray<Matcher.Taken<Ev>>): Listed => events.map(({ index, step }) => [step, index])
+
+/** The engine, an event at a time, or with a rest at one of them, when all that it is is stored and read again. */
+const engine = <Ev>(
+  { end, events, pattern }: Case<Ev>,
+  timestamp: (event: Ev) => number,
+  options: { readonly timedOut: boolean; readonly rest: number }
+): Told => {
+  const matcher = Matcher.make(pattern, { timestamp, timedOut: options.timedOut })
+  let session = Matcher.open(matcher)
+  const matches: Array<string> = []
+  const timedOut: Array<string> = []
+  let failed = false
+  const tell = (outputs: ReadonlyArray<Matcher.Output<any, Ev>>, at: number | undefined) => {
+    for (const output of outputs) {
+      if (output._tag === "Matches") {
+        const all = [...output.matches]
+        if (all.length !== output.matches.count) matches.push(`counted ${output.matches.count}, not ${all.length}`)
+        for (const { events } of all) matches.push(line(listed(events), at))
+        const [first] = all
+        if (first !== undefined && line(listed(output.matches.first.events), at) !== line(listed(first.events), at)) {
+          matches.push("the first is not the first")
+        }
+      } else if (output._tag === "TimedOut") timedOut.push(line(listed(output.events), at))
+      else if (output._tag === "Failed") failed = true
+    }
+  }
+  for (const [at, event] of events.entries()) {
+    if (at === options.rest) session = Matcher.open(matcher, structuredClone(session.snapshot()))
+    tell(session.push([event]), at)
+  }
+  tell(session.advance(end), undefined)
+  return { matches, timedOut: timedOut.sort(), failed }
+}
+
+/**
+ * The engine answers what the oracle does: the same matches in the same order at the same events, the same partial matches
+ * timed out, also with a rest in between when its snapshot is stored and read.
+ *
+ * @example
+ * ```ts
+ * import * as Law from "effect-skald/testing/Law"
+ * import * as PatternLaws from "effect-skald/testing/PatternLaws"
+ *
+ * const program = Law.check(PatternLaws.engineIsOracle({ cases: PatternLaws.cases, timestamp: ({ at }) => at }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category laws
+ */
+export const engineIsOracle = <Ev extends { readonly _tag: string }>(options: {
+  readonly cases: FastCheck.Arbitrary<Case<Ev>>
+  readonly timestamp: (event: Ev) => number
+}): Law.Law =>
+  Law.make(
+    "engine = oracle",
+    { one: options.cases, rest: FastCheck.nat(8), timedOut: FastCheck.boolean() },
+    ({ one, rest, timedOut }) => {
+      const expected = oracle(one, options.timestamp)
+      const actual = engine(one, options.timestamp, { timedOut, rest })
+      const same = JSON.stringify(actual.matches) === JSON.stringify(expected.matches) &&
+        actual.failed === expected.failed &&
+        (!timedOut || JSON.stringify(actual.timedOut) === JSON.stringify(expected.timedOut))
+      return same ? undefined : { case: print(one), engine: actual, oracle: expected }
+    }
+  )

@@ -1,0 +1,267 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Either, FastCheck, Schema, Stream } from "effect"
+import * as Matcher from "effect-skald/cep/Matcher"
+import * as Pattern from "effect-skald/cep/Pattern"
+import * as PatternText from "effect-skald/cep/PatternText"
+import * as Event from "effect-skald/event/Event"
+import * as Machine from "effect-skald/event/Machine"
+import * as MachineLaws from "effect-skald/testing/MachineLaws"
+
+const fields = { key: Schema.optional(Schema.String), at: Schema.Number }
+const A = Event.make("A", fields)
+const B = Event.make("B", fields)
+const C = Event.make("C", fields)
+const Any = Schema.Union(A, B, C)
+type Any = typeof Any.Type
+
+const pattern = (text: string) =>
+  Either.getOrThrowWith(PatternText.parse(text, { events: [A, B, C] }), (error) => error)
+const timestamp = ({ at }: Any) => at
+const keyBy = ({ key }: Any) => key
+
+/** What is told, one line for each output. */
+const lines = (outputs: ReadonlyArray<Matcher.Output<any, Any>>): ReadonlyArray<string> =>
+  outputs.flatMap((output) => {
+    switch (output._tag) {
+      case "Matches":
+        return [...output.matches].map(({ events }) => `${output.key}@${output.time} ${shown(events)}`)
+      case "Late":
+        return [`late ${output.event._tag}${output.event.at}`]
+      default:
+        return [`${output._tag} ${output.key} ${shown(output.events)}`]
+    }
+  })
+const shown = (events: ReadonlyArray<Matcher.Taken<Any>>) =>
+  events.map(({ event, step }) => `${step}${event.at}`).join(" ")
+
+describe("Matcher: keys and time", () => {
+  it("one key does not see the other's events, and keys that are done are forgotten", () => {
+    const session = Matcher.open(Matcher.make(pattern("A => B -> C"), { keyBy }))
+    session.push([A({ key: "x", at: 1 }), A({ key: "y", at: 2 }), B({ key: "x", at: 3 }), C({ key: "y", at: 4 })])
+    assert.deepStrictEqual(lines(session.push([B({ key: "y", at: 5 }), C({ key: "x", at: 6 })])), ["x@0 A1 B3 C6"])
+    assert.deepInclude(session.stats(), { keys: 0, partialMatches: 0, matches: 1, mostPartialMatches: 2 })
+  })
+
+  it("events of no key match nothing, and are counted", () => {
+    const session = Matcher.open(Matcher.make(pattern("A -> B"), { keyBy }))
+    assert.deepStrictEqual(session.push([A({ at: 1 }), B({ at: 2 })]), [])
+    assert.deepInclude(session.stats(), { unkeyed: 2, events: 2, keys: 0 })
+  })
+
+  it("what passes without events happens as time is told", () => {
+    const session = Matcher.open(Matcher.make(pattern("A -> !B within 10 ms"), { timestamp, keyBy }))
+    session.push([A({ key: "x", at: 0 }), A({ key: "y", at: 3 }), B({ key: "y", at: 4 })])
+    assert.deepStrictEqual(session.advance(9), [])
+    assert.deepStrictEqual(lines(session.advance(10)), ["x@10 A0"])
+    assert.deepInclude(session.stats(), { keys: 0, partialMatches: 0 })
+  })
+
+  it("partial matches whose time is over are told, and counted when they are not", () => {
+    const told = Matcher.open(Matcher.make(pattern("A -> B within 10 ms"), { timestamp, timedOut: true }))
+    const silent = Matcher.open(Matcher.make(pattern("A -> B within 10 ms"), { timestamp }))
+    const events = [A({ at: 0 }), C({ at: 12 })]
+    assert.deepStrictEqual(lines(told.push(events)), ["TimedOut  A0"])
+    assert.deepStrictEqual(silent.push(events), [])
+    assert.strictEqual(silent.stats().timedOut, 1)
+  })
+
+  it("an event that goes back in time is late, one of the same time is not", () => {
+    const session = Matcher.open(Matcher.make(pattern("A -> B"), { timestamp }))
+    const outputs = session.push([A({ at: 5 }), B({ at: 4 }), B({ at: 5 })])
+    assert.deepStrictEqual(lines(outputs), ["late B4", "@5 A5 B5"])
+    assert.deepInclude(session.stats(), { late: 1, events: 3 })
+    session.advance(9)
+    assert.deepStrictEqual(lines(session.push([A({ at: 9 }), A({ at: Number.NaN })])), ["late A9", "late ANaN"])
+  })
+
+  it("events within the lateness are put in order, and ties by the order given", () => {
+    const options = { timestamp, lateness: 3, order: (left: Any, right: Any) => left._tag < right._tag ? -1 : 1 }
+    const session = Matcher.open(Matcher.make(pattern("A => B => C"), options))
+    const outputs = session.push([C({ at: 5 }), B({ at: 5 }), A({ at: 4 }), A({ at: 9 }), B({ at: 5 })])
+    assert.deepStrictEqual(lines(outputs), ["@5 A4 B5 C5", "late B5"])
+  })
+
+  it("whatever order events come in within the lateness, the matches are those of their order", () => {
+    FastCheck.assert(
+      FastCheck.property(
+        FastCheck.array(FastCheck.record({ tag: FastCheck.constantFrom(A, B, C), delay: FastCheck.nat(5) }), {
+          maxLength: 20
+        }),
+        (all) => {
+          const events = all.map(({ delay, tag }, at) => ({ event: tag({ at: at * 2 }), seen: at * 2 + delay }))
+          const run = (lateness: number, events: ReadonlyArray<Any>) => {
+            const session = Matcher.open(
+              Matcher.make(pattern("A -> B+ -> C within 9 ms"), { timestamp, lateness, timedOut: true })
+            )
+            return lines([...session.push(events), ...session.advance(1_000)])
+          }
+          const late = [...events].sort((left, right) => left.seen - right.seen)
+          assert.deepStrictEqual(run(5, late.map(({ event }) => event)), run(0, events.map(({ event }) => event)))
+        }
+      ),
+      { numRuns: 500 }
+    )
+  })
+
+  it("a pattern that asks for time needs a timestamp", () => {
+    assert.throws(() => Matcher.make(pattern("A -> B within 1 s")), "asks for time, which needs a `timestamp`")
+    assert.throws(() => Matcher.make(Pattern.begin("a", A).pipe(Pattern.next("b", B, { within: 5 }))), "asks for time")
+    assert.throws(() => Matcher.make(Pattern.begin("a", A).pipe(Pattern.notFollowedBy(B))), "which needs `within`")
+  })
+})
+
+describe("Matcher: caps", () => {
+  const run = (options: Matcher.Options<Any>) => {
+    const session = Matcher.open(Matcher.make(pattern("A -> B"), { keyBy, ...options }))
+    const outputs = session.push([
+      ...[1, 2, 3].map((at) => A({ key: "x", at })),
+      A({ key: "y", at: 4 }),
+      B({ key: "x", at: 5 }),
+      B({ key: "y", at: 6 })
+    ])
+    return { outputs: lines(outputs), stats: session.stats() }
+  }
+
+  it("drop the oldest of the key", () => {
+    const { outputs, stats } = run({ maxPartialMatchesPerKey: 2, onOverflow: "dropOldest" })
+    assert.deepStrictEqual(outputs, ["Overflow x A1", "x@0 A2 B5", "x@0 A3 B5", "y@0 A4 B6"])
+    assert.deepInclude(stats, { overflowed: 1, mostPartialMatches: 3 })
+  })
+
+  it("drop the newest of the key", () => {
+    const { outputs, stats } = run({ maxPartialMatchesPerKey: 2, onOverflow: "dropNewest" })
+    assert.deepStrictEqual(outputs, ["Overflow x A3", "x@0 A1 B5", "x@0 A2 B5", "y@0 A4 B6"])
+    assert.strictEqual(stats.overflowed, 1)
+  })
+
+  it("in all: the oldest goes, whatever its key", () => {
+    const { outputs } = run({ maxPartialMatches: 3, onOverflow: "dropOldest" })
+    assert.deepStrictEqual(outputs, ["Overflow x A1", "x@0 A2 B5", "x@0 A3 B5", "y@0 A4 B6"])
+  })
+
+  it("fail, and nothing more is answered", () => {
+    const { outputs, stats } = run({ maxPartialMatches: 2 })
+    assert.deepStrictEqual(outputs, ["Failed x A3"])
+    assert.strictEqual(stats.events, 3)
+  })
+})
+
+describe("Matcher: snapshots", () => {
+  const texts = [
+    "A -> B+ -> C within 20 ms",
+    "A => !B -> (A | B){2} -> C",
+    "A ~> B{1,3} -> !C -> A",
+    "A -> !C within 5 ms",
+    "A & B & C"
+  ]
+  const events = FastCheck.array(
+    FastCheck.record({
+      tag: FastCheck.constantFrom(A, B, C),
+      key: FastCheck.constantFrom("x", "y"),
+      wait: FastCheck.nat(4)
+    }),
+    { maxLength: 12 }
+  ).map((all) => {
+    let at = 0
+    return all.map(({ key, tag, wait }): Matcher.Input<Any> => ({ _tag: "Event", event: tag({ key, at: at += wait }) }))
+  })
+  const inputs = FastCheck.tuple(events, FastCheck.nat(60))
+    .map(([events, time]): ReadonlyArray<Matcher.Input<Any>> => [...events, { _tag: "Time", time }])
+
+  it.effect.each(texts)("the laws of machines hold, with a snapshot as JSON in between: %s", (text) => {
+    const matcher = Matcher.make(pattern(text), { timestamp, keyBy, timedOut: true, lateness: 2 })
+    const schema = Matcher.SnapshotOf(Any)
+    const machine = Machine.map(Matcher.machine(matcher), (output) => lines([output]))
+    // which way a state was first reached may differ, what is reached may not
+    const core = ({ runs, states: _, ...rest }: Matcher.Snapshot) => ({
+      ...rest,
+      runs: runs.map(({ state: _, ...run }) => run)
+    })
+    return MachineLaws.check({
+      machine,
+      inputs,
+      stateEquals: (left, right) => JSON.stringify(core(left)) === JSON.stringify(core(right)),
+      snapshot: (state) =>
+        Schema.decodeUnknownSync(schema)(JSON.parse(JSON.stringify(Schema.encodeSync(schema)(state))))
+    }, { numRuns: 40, seed: 7 })
+  })
+
+  it("a snapshot of another pattern is refused", () => {
+    const one = Matcher.make(pattern("A -> B"))
+    const other = Matcher.make(pattern("A -> C"))
+    assert.throws(() => Matcher.open(other, Matcher.open(one).snapshot()), "the snapshot is of pattern")
+    assert.doesNotThrow(() => Matcher.open(Matcher.make(pattern("A -> B")), Matcher.open(one).snapshot()))
+  })
+
+  it("nothing is kept of what cannot match any more", () => {
+    const session = Matcher.open(Matcher.make(pattern("A -> B -> C within 10 ms"), { timestamp, keyBy }))
+    for (let at = 0; at < 5_000; at++) session.push([A({ key: `k${at}`, at }), B({ key: `k${at}`, at })])
+    assert.isAtMost(session.stats().partialMatches, 10)
+    assert.isAtMost(session.stats().keys, 10)
+    session.advance(6_000)
+    const { events, keys, paths, runs } = session.snapshot()
+    assert.deepStrictEqual({ events, keys, paths, runs }, { events: [], keys: [], paths: [], runs: [] })
+  })
+
+  it("a loop of a million elements is rolled out as far as it is taken", () => {
+    const loop = Pattern.begin("a", A, { times: { min: 1_000_000 } })
+    const session = Matcher.open(Matcher.make(loop))
+    for (let at = 0; at < 20; at++) session.push([A({ at })])
+    assert.strictEqual(session.stats().partialMatches, 20)
+  })
+})
+
+describe("Matcher: sets, streams, explanations", () => {
+  it("a set has a count, a first and all, in order", () => {
+    const session = Matcher.open(
+      Matcher.make(
+        Pattern.begin("a", A, { times: { min: 1 }, allowCombinations: true }).pipe(
+          Pattern.followedBy("b", B)
+        )
+      )
+    )
+    const [output] = session.push([...Array.from({ length: 10 }, (_, at) => A({ at })), B({ at: 10 })])
+    if (output?._tag !== "Matches") return assert.fail("no matches")
+    assert.strictEqual(output.matches.count, 1_023)
+    const { a, b } = output.matches.first.match
+    assert.deepStrictEqual([...a, b], [...Array.from({ length: 10 }, (_, at) => A({ at })), B({ at: 10 })])
+    assert.strictEqual(shown([...output.matches].at(-1)?.events ?? []), "a9 b10")
+  })
+
+  it.effect("as a stream", () =>
+    Effect.gen(function*() {
+      const matcher = Matcher.make(pattern("A -> B"), { timestamp })
+      const outputs = yield* Stream.make(A({ at: 1 }), C({ at: 2 }), B({ at: 3 })).pipe(
+        Stream.map((event) => ({ _tag: "Event" as const, event })),
+        Machine.toStream(Matcher.machine(matcher)),
+        Stream.runCollect
+      )
+      assert.deepStrictEqual(lines([...outputs]), ["@3 A1 B3"])
+    }))
+
+  it("says what limits partial matches, and warns where nothing does", () => {
+    const explain = (text: string) => Matcher.explain(Matcher.make(pattern(text), { timestamp }))
+    assert.deepInclude(explain("A => B => C"), { bound: "strict", warnings: [], states: 4, tags: undefined })
+    assert.deepInclude(explain("A -> B within 1 s"), { bound: "window", warnings: [], tags: ["A", "B"], skip: "none" })
+    assert.deepInclude(explain("A ~> B within 1 s"), { bound: "combinations" })
+    assert.deepInclude(explain("A -> B"), { bound: "unbounded" })
+    assert.include(explain("A -> B").warnings[0] ?? "", "without `within`")
+  })
+
+  it("draws the states", () => {
+    assert.strictEqual(
+      Matcher.explain(Matcher.make(pattern("A -> B+ => C"))).diagram,
+      [
+        "flowchart LR",
+        "  s0([start])",
+        "  s0 -->|\"A\"| s1",
+        "  s1 -->|\"-> B\"| s2",
+        "  s2 -->|\"-> B\"| s3",
+        "  s2 -->|\"=> C\"| s4",
+        "  s3 -->|\"-> B\"| s3",
+        "  s3 -->|\"=> C\"| s4",
+        "  s4 --> match((match))"
+      ].join("\n")
+    )
+  })
+})

@@ -1,0 +1,45 @@
+import { assert, describe, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import * as Law from "effect-skald/testing/Law"
+import * as PatternLaws from "effect-skald/testing/PatternLaws"
+import * as PatternOracle from "effect-skald/testing/PatternOracle"
+
+/** The long run is test/soak/cep.soak.ts. */
+const numRuns = 8_000
+
+describe("Matcher: engine = oracle", () => {
+  it.effect("over random patterns of every construct and random events", () =>
+    Law.check(
+      PatternLaws.engineIsOracle({ cases: PatternLaws.cases, timestamp: ({ at }) => at }),
+      { numRuns, seed: 20011214 }
+    ), 120_000)
+
+  it("the cases that are drawn have every construct, and many have matches and partial matches that time out", () => {
+    const drawn = FastCheck.sample(PatternLaws.cases, { numRuns: 1_000, seed: 3 })
+    const answers = drawn.map(({ end, events, pattern }) =>
+      PatternOracle.run(pattern, events, { timestamp: ({ at }) => at, end })
+    )
+    const count = (what: (answer: (typeof answers)[number]) => boolean) => answers.filter(what).length
+    assert.isAbove(count(({ matches }) => matches.length > 0), 400)
+    assert.isAbove(count(({ matches }) => matches.some(({ events }) => events.length > 2)), 70)
+    assert.isAbove(count(({ timedOut }) => timedOut.length > 0), 150)
+    assert.isAbove(count(({ missed }) => missed !== undefined), 5)
+    const text = drawn.map(({ pattern }) => JSON.stringify(pattern.definition))
+    const constructs = [
+      ...["Group", "Or", "And", "Negation", "Joined", "Bound"].map((tag) => `"_tag":"${tag}"`),
+      ...["next", "followedBy", "followedByAny", "notNext", "notFollowedBy"].map((how) => `"contiguity":"${how}"`),
+      ...["next", "followedBy", "followedByAny"].map((how) => `"inner":"${how}"`),
+      ...["none", "toNext", "pastLast", "toFirst", "toLast"].map((how) => `"skip":{"_tag":"${how}"`),
+      "\"optional\":true",
+      "\"greedy\":true",
+      "\"maximal\":true",
+      "\"until\":[{",
+      "\"gap\":",
+      "\"within\":",
+      "\"max\":"
+    ]
+    for (const construct of constructs) {
+      assert.isAbove(text.filter((one) => one.includes(construct)).length, 3, construct)
+    }
+  })
+})

@@ -1,0 +1,32 @@
+import { afterAll, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as Law from "effect-skald/testing/Law"
+import * as PatternLaws from "effect-skald/testing/PatternLaws"
+import * as Soak from "../support/soak.ts"
+
+/** Random patterns against random events, engine against oracle: 200,000 pairs when it is run whole. */
+const pairs = Soak.times(200_000)
+const batch = 2_000
+const batches = Math.ceil(pairs / batch)
+let kept = 0
+
+describe("Matcher: engine = oracle", () => {
+  it.effect(
+    `over ${pairs.toLocaleString("en-US")} random patterns and sequences of events`,
+    () =>
+      Effect.gen(function*() {
+        for (let at = 0; at < batches; at++) {
+          yield* Law.check(
+            PatternLaws.engineIsOracle({ cases: PatternLaws.cases, timestamp: ({ at }) => at }),
+            { numRuns: Math.min(batch, pairs - at * batch), seed: 7_000 + at }
+          )
+          kept += Math.min(batch, pairs - at * batch)
+        }
+      }),
+    Soak.times(3_600_000)
+  )
+})
+
+afterAll(() =>
+  Soak.report("cep", `engine = oracle over ${kept.toLocaleString("en-US")} random pairs of pattern and events`)
+)
