@@ -381,6 +381,14 @@ export * as Subscription from "./bus/Subscription.ts"
 export * as Condition from "./cep/Condition.ts"
 
 /**
+ * Finds the matches of a pattern in a stream of events: plain synchronous code over chunks, for many keys, in event time.
+ *
+ * @since 0.1.0
+ * @category cep
+ */
+export * as Matcher from "./cep/Matcher.ts"
+
+/**
  * Patterns over events: which events, in which order, how often, within which time.
  *
  * @since 0.1.0
