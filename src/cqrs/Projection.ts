@@ -21,8 +21,8 @@ import type { CheckpointConflict, CheckpointStore } from "../store/CheckpointSto
 import type { EventStore } from "../store/EventStore.ts"
 import type { SnapshotStore } from "../store/SnapshotStore.ts"
 import type { StoreError } from "../store/StoreError.ts"
-import type { Parking } from "./ParkedEvents.ts"
 import type { Any, Handler, Projection, RawOptions, SourceOptions } from "./ProjectionDefinition.ts"
+import type { Parking } from "./ProjectionParking.ts"
 import type { CaughtUp, Handle, Running, RunOptions } from "./ProjectionRunning.ts"
 import type { ProjectionStopped } from "./ProjectionStopped.ts"
 

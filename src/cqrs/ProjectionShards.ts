@@ -12,8 +12,8 @@ import type { EventStore } from "../store/EventStore.ts"
 import type * as Lease from "../store/Lease.ts"
 import type { SnapshotStore } from "../store/SnapshotStore.ts"
 import type { StoreError } from "../store/StoreError.ts"
-import type { Parking } from "./ParkedEvents.ts"
 import type { Handler, Projection } from "./ProjectionDefinition.ts"
+import type { Parking } from "./ProjectionParking.ts"
 import type { Running, RunOptions } from "./ProjectionRunning.ts"
 
 /**
@@ -80,7 +80,7 @@ export interface Merging<S> {
 export const layer: {
   <Name extends string, S, E, const O extends Options = Options>(
     self: Projection<Name, S, E>,
-    options: O & Merging<S>
+    options: O & Merging<NoInfer<S>>
   ): Layer.Layer<Running<Name>, StoreError | InvalidInput, EventStore | SnapshotStore | Parking<O>>
   <Name extends string, E, Err, R, const O extends Options = Options>(
     self: Handler<Name, E, Err, R>,

@@ -10,8 +10,8 @@ import type { CheckpointStore } from "../store/CheckpointStore.ts"
 import type { EventStore } from "../store/EventStore.ts"
 import type * as Lease from "../store/Lease.ts"
 import type { StoreError } from "../store/StoreError.ts"
-import type { Parking } from "./ParkedEvents.ts"
 import type { Handler } from "./ProjectionDefinition.ts"
+import type { Parking } from "./ProjectionParking.ts"
 import type { Running, RunOptions } from "./ProjectionRunning.ts"
 
 /**

@@ -126,7 +126,7 @@ export interface Progress<out S> {
 export const stream: {
   <Name extends string, S, E>(
     self: Projection<Name, S, E>,
-    options?: StateOptions<S>
+    options?: StateOptions<NoInfer<S>>
   ): Stream.Stream<Progress<S>, ReadError, EventStore | SnapshotStore>
   <Name extends string, E, Err, R>(
     self: Handler<Name, E, Err, R>,
@@ -159,7 +159,7 @@ export const stream: {
 export const run: {
   <Name extends string, S, E>(
     self: Projection<Name, S, E>,
-    options?: StateOptions<S>
+    options?: StateOptions<NoInfer<S>>
   ): Effect.Effect<Progress<S>, ReadError, EventStore | SnapshotStore>
   <Name extends string, E, Err, R>(
     self: Handler<Name, E, Err, R>,

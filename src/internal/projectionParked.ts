@@ -1,10 +1,11 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { type Parked, ParkedEvents, type Retried, type Selection } from "../cqrs/ParkedEvents.ts"
 import type * as Projection from "../cqrs/ProjectionDefinition.ts"
+import type { Retried, Selection } from "../cqrs/ProjectionParking.ts"
 import type { Raw } from "../event/Envelope.ts"
 import { EventStore } from "../store/EventStore.ts"
+import { type Parked, ParkedEvents } from "../store/ParkedEvents.ts"
 import { open } from "./projectionOpen.ts"
 import { EventFailed, problemOf, standKey } from "./projectionParking.ts"
 import { running } from "./projectionRunner.ts"
@@ -84,7 +85,7 @@ export const retry = (self: Projection.Any, selection: Pick<Selection, "stream">
     }
     left = matching(yield* store.list(key), selection).length
     return { done, gone, left } satisfies Retried
-  }).pipe(Effect.withSpan("ParkedEvents.retry", { attributes: { projection: self.name } }))
+  }).pipe(Effect.withSpan("ProjectionParking.retry", { attributes: { projection: self.name } }))
 
 /** Somebody else was quicker. */
 class Settled {
@@ -102,4 +103,4 @@ export const drop = (self: Projection.Any, selection: Selection) =>
       ? Effect.flatMap(workOf(self), (work) => store.atomically(work().settle(undefined, forget)))
       : forget
     return positions.length
-  }).pipe(Effect.withSpan("ParkedEvents.drop", { attributes: { projection: self.name } }))
+  }).pipe(Effect.withSpan("ProjectionParking.drop", { attributes: { projection: self.name } }))

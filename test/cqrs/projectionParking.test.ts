@@ -1,9 +1,10 @@
 import { SqlClient } from "@effect/sql"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FastCheck, Layer, Ref, Schedule, Schema, TestClock } from "effect"
-import * as ParkedEvents from "effect-skald/cqrs/ParkedEvents"
+import * as ProjectionParking from "effect-skald/cqrs/ProjectionParking"
+import * as ParkedEvents from "effect-skald/store/ParkedEvents"
 import * as Projection from "effect-skald/cqrs/Projection"
-import * as SqlParkedEvents from "effect-skald/cqrs/SqlParkedEvents"
+import * as SqlParkedEvents from "effect-skald/store/SqlParkedEvents"
 import * as Memory from "effect-skald/Memory"
 import * as Sqlite from "effect-skald/Sqlite"
 import * as EventStore from "effect-skald/store/EventStore"
@@ -75,22 +76,22 @@ for (const [name, layer] of [["memory", memory], ["SQLite", sqlite]] as const) {
           equal(yield* list, [1, 3, 5])
           includes(yield* Projection.catchUp(sum, park), { state: [1, 3, 5] })
         }
-        for (const parked of [yield* ParkedEvents.list(handler), yield* ParkedEvents.list(sum)]) {
+        for (const parked of [yield* ProjectionParking.list(handler), yield* ProjectionParking.list(sum)]) {
           equal(parked.map(({ position, reason, stream }) => [position, stream, reason]), [
             [2, "wallet-a", "failed"],
             [3, "wallet-a", "behind"],
             [5, "wallet-a", "behind"]
           ])
         }
-        const [first] = yield* ParkedEvents.list(handler)
+        const [first] = yield* ProjectionParking.list(handler)
         includes(first!, { problem: "not 13", attempts: 1, type: "Deposited", tenant: undefined })
-        equal(yield* ParkedEvents.list(handler, { stream: "wallet-b" }), [])
+        equal(yield* ProjectionParking.list(handler, { stream: "wallet-b" }), [])
         // what comes later goes behind, too, in a run of its own
         yield* put("a", 6)
         yield* put("b", 7)
         yield* Projection.catchUp(handler, park)
         equal(yield* list, [1, 3, 5, 7])
-        assert.lengthOf(yield* ParkedEvents.list(handler), 4)
+        assert.lengthOf(yield* ProjectionParking.list(handler), 4)
       }))
 
     test("it is tried as the Schedule says before it is parked; what cannot be read and a defect are not", () =>
@@ -111,12 +112,12 @@ for (const [name, layer] of [["memory", memory], ["SQLite", sqlite]] as const) {
         yield* put("a", 13)
         // once as a chunk, then the event alone: once, and three times more
         assert.strictEqual(yield* run, 5)
-        includes((yield* ParkedEvents.list(handler))[0]!, { attempts: 4 })
+        includes((yield* ProjectionParking.list(handler))[0]!, { attempts: 4 })
         yield* put("b", 14)
         assert.strictEqual(yield* run, 2)
         yield* unreadable("c")
         assert.strictEqual(yield* run, 0)
-        const parked = yield* ParkedEvents.list(handler)
+        const parked = yield* ProjectionParking.list(handler)
         equal(parked.map(({ attempts }) => attempts), [4, 1, 1])
         assert.match(parked[1]!.problem, /broken by 14/)
         assert.match(parked[2]!.problem, /cannot read Deposited \(schema version 9\)/)
@@ -136,7 +137,7 @@ for (const [name, layer] of [["memory", memory], ["SQLite", sqlite]] as const) {
         yield* TestClock.adjust("5 seconds")
         yield* fiber
         equal(yield* list, [12, 13, 14])
-        equal(yield* ParkedEvents.list(handler), [])
+        equal(yield* ProjectionParking.list(handler), [])
       }))
 
     test("retried in order; a stream whose event fails again stands still, the others are free", () =>
@@ -146,18 +147,18 @@ for (const [name, layer] of [["memory", memory], ["SQLite", sqlite]] as const) {
         yield* put("a", 13, 14)
         yield* put("b", 23, 24)
         yield* Projection.catchUp(handler, park)
-        equal(yield* ParkedEvents.retry(handler), { done: 0, gone: 0, left: 4 })
-        includes((yield* ParkedEvents.list(handler))[0]!, { attempts: 2, position: 1 })
+        equal(yield* ProjectionParking.retry(handler), { done: 0, gone: 0, left: 4 })
+        includes((yield* ProjectionParking.list(handler))[0]!, { attempts: 2, position: 1 })
         bad.delete(13)
-        equal(yield* ParkedEvents.retry(handler), { done: 2, gone: 0, left: 2 })
+        equal(yield* ProjectionParking.retry(handler), { done: 2, gone: 0, left: 2 })
         equal(yield* list, [13, 14])
         yield* put("a", 15)
         yield* put("b", 25)
         yield* Projection.catchUp(handler, park)
         equal(yield* list, [13, 14, 15])
         bad.clear()
-        equal(yield* ParkedEvents.retry(handler, { stream: "wallet-a" }), { done: 0, gone: 0, left: 0 })
-        equal(yield* ParkedEvents.retry(handler, { stream: "wallet-b" }), { done: 3, gone: 0, left: 0 })
+        equal(yield* ProjectionParking.retry(handler, { stream: "wallet-a" }), { done: 0, gone: 0, left: 0 })
+        equal(yield* ProjectionParking.retry(handler, { stream: "wallet-b" }), { done: 3, gone: 0, left: 0 })
         equal(yield* list, [13, 14, 15, 23, 24, 25])
       }))
 
@@ -169,17 +170,17 @@ for (const [name, layer] of [["memory", memory], ["SQLite", sqlite]] as const) {
         yield* put("a", 13, 14)
         yield* put("b", 23, 24)
         yield* Projection.catchUp(handler, park)
-        assert.strictEqual(yield* ParkedEvents.drop(handler, { position: 1 }), 1)
-        assert.strictEqual(yield* ParkedEvents.drop(handler, { position: 1 }), 0)
+        assert.strictEqual(yield* ProjectionParking.drop(handler, { position: 1 }), 1)
+        assert.strictEqual(yield* ProjectionParking.drop(handler, { position: 1 }), 0)
         yield* Projection.catchUp(handler, park)
         equal(yield* list, [])
         yield* store.truncate("wallet-b", { before: 2 })
-        equal(yield* ParkedEvents.retry(handler), { done: 2, gone: 1, left: 0 })
+        equal(yield* ProjectionParking.retry(handler), { done: 2, gone: 1, left: 0 })
         equal(yield* list, [14, 24])
         bad.set(33, "fails")
         yield* put("a", 33, 34)
         yield* Projection.catchUp(handler, park)
-        assert.strictEqual(yield* ParkedEvents.drop(handler, { stream: "wallet-a" }), 2)
+        assert.strictEqual(yield* ProjectionParking.drop(handler, { stream: "wallet-a" }), 2)
         yield* put("a", 35)
         yield* Projection.catchUp(handler, park)
         equal(yield* list, [14, 24, 35])
@@ -196,10 +197,10 @@ for (const [name, layer] of [["memory", memory], ["SQLite", sqlite]] as const) {
           yield* Projection.awaitPosition(sum, yield* put("c", 1))
           equal(yield* Projection.get(sum), [1])
           bad.delete(13)
-          equal(yield* ParkedEvents.retry(sum), { done: 2, gone: 0, left: 2 })
+          equal(yield* ProjectionParking.retry(sum), { done: 2, gone: 0, left: 2 })
           equal(yield* Projection.get(sum), [1, 13, 14])
-          assert.strictEqual(yield* ParkedEvents.drop(sum, { position: 3 }), 1)
-          equal(yield* ParkedEvents.retry(sum), { done: 1, gone: 0, left: 0 })
+          assert.strictEqual(yield* ProjectionParking.drop(sum, { position: 3 }), 1)
+          equal(yield* ProjectionParking.retry(sum), { done: 1, gone: 0, left: 0 })
           yield* Projection.awaitPosition(sum, yield* put("b", 25))
           equal(yield* Projection.get(sum), [1, 13, 14, 24, 25])
         }).pipe(Effect.provide(layer))
@@ -244,7 +245,7 @@ describe("what is parked", () => {
           for (const [stream, amount] of log.slice(from, from + chunk)) yield* put(`${stream}`, amount)
           yield* run
         }
-        const parked = yield* ParkedEvents.list(handler)
+        const parked = yield* ProjectionParking.list(handler)
         const all = new Map<string, Array<number>>()
         for (const [stream, amount] of log) {
           all.set(`wallet-${stream}`, [...all.get(`wallet-${stream}`) ?? [], amount])
@@ -256,12 +257,12 @@ describe("what is parked", () => {
           assert.lengthOf(parked.filter((entry) => entry.stream === stream), amounts.length - good.length)
         }
         healed = true
-        yield* ParkedEvents.retry(handler)
+        yield* ProjectionParking.retry(handler)
         yield* run
         for (const [stream, amounts] of all) {
           equal(seen.filter(([of]) => of === stream).map(([, amount]) => amount), amounts)
         }
-        equal(yield* ParkedEvents.list(handler), [])
+        equal(yield* ProjectionParking.list(handler), [])
       }).pipe(Effect.provide(memory)),
     { fastCheck: { numRuns: 60 } }
   )
@@ -293,10 +294,10 @@ describe("parked events over SQLite", () => {
       equal(yield* rows, [1, 2])
       bad = false
       refuses = true
-      equal(yield* ParkedEvents.retry(Table), { done: 1, gone: 0, left: 2 })
+      equal(yield* ProjectionParking.retry(Table), { done: 1, gone: 0, left: 2 })
       equal(yield* rows, [1, 2, 13])
       refuses = false
-      equal(yield* ParkedEvents.retry(Table), { done: 2, gone: 0, left: 0 })
+      equal(yield* ProjectionParking.retry(Table), { done: 2, gone: 0, left: 0 })
       equal(yield* rows, [1, 2, 13, 14, 15])
     }).pipe(Effect.provide(sqlite as Layer.Layer<Layer.Layer.Success<typeof memory> | SqlClient.SqlClient>)))
 
@@ -306,9 +307,9 @@ describe("parked events over SQLite", () => {
       bad.set(0, "fails")
       yield* put("a", ...Array.from({ length: 1_300 }, (_, n) => n))
       yield* Projection.catchUp(handler, { onFailure: "park" })
-      assert.lengthOf(yield* ParkedEvents.list(handler), 1_300)
+      assert.lengthOf(yield* ProjectionParking.list(handler), 1_300)
       bad.clear()
-      assert.strictEqual(yield* ParkedEvents.drop(handler, { stream: "wallet-a" }), 1_300)
+      assert.strictEqual(yield* ProjectionParking.drop(handler, { stream: "wallet-a" }), 1_300)
       equal(yield* list, [])
     }).pipe(Effect.provide(sqlite)))
 })

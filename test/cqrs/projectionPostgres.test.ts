@@ -2,12 +2,12 @@
 import { SqlClient } from "@effect/sql"
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option, Redacted, Ref, Scope, Stream } from "effect"
-import * as ParkedEvents from "effect-skald/cqrs/ParkedEvents"
+import * as ProjectionParking from "effect-skald/cqrs/ProjectionParking"
 import * as Projection from "effect-skald/cqrs/Projection"
 import * as ProjectionContext from "effect-skald/cqrs/ProjectionContext"
 import * as ProjectionRebuild from "effect-skald/cqrs/ProjectionRebuild"
 import * as ProjectionTakeOver from "effect-skald/cqrs/ProjectionTakeOver"
-import * as SqlParkedEvents from "effect-skald/cqrs/SqlParkedEvents"
+import * as SqlParkedEvents from "effect-skald/store/SqlParkedEvents"
 import * as Postgres from "effect-skald/Postgres"
 import { EventStore } from "effect-skald/store/EventStore"
 import { equal, includes } from "../support/assert.ts"
@@ -98,15 +98,15 @@ Servers.suite("postgres", "Projections over PostgreSQL", (postgres) => {
           yield* put("b", 2)
           yield* Projection.catchUp(parking, { onFailure: "park" })
           equal(yield* amounts(0), [1, 2])
-          equal((yield* ParkedEvents.list(parking)).map(({ problem, reason }) => [reason, problem]), [
+          equal((yield* ProjectionParking.list(parking)).map(({ problem, reason }) => [reason, problem]), [
             ["failed", "not 13"],
             ["behind", ""]
           ])
-          equal(yield* ParkedEvents.retry(parking), { done: 0, gone: 0, left: 2 })
-          includes((yield* ParkedEvents.list(parking))[0]!, { attempts: 2 })
+          equal(yield* ProjectionParking.retry(parking), { done: 0, gone: 0, left: 2 })
+          includes((yield* ProjectionParking.list(parking))[0]!, { attempts: 2 })
           bad.clear()
           // two who retry at once: each event once
-          const retried = yield* Effect.all([ParkedEvents.retry(parking), ParkedEvents.retry(parking)], {
+          const retried = yield* Effect.all([ProjectionParking.retry(parking), ProjectionParking.retry(parking)], {
             concurrency: 2
           })
           assert.strictEqual(retried[0].done + retried[1].done, 2)

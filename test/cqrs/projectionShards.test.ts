@@ -1,7 +1,8 @@
 import { SqlClient } from "@effect/sql"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FastCheck, HashMap, Layer, Option, Ref, Schema, Stream, TestClock } from "effect"
-import * as ParkedEvents from "effect-skald/cqrs/ParkedEvents"
+import * as ProjectionParking from "effect-skald/cqrs/ProjectionParking"
+import * as ParkedEvents from "effect-skald/store/ParkedEvents"
 import * as Projection from "effect-skald/cqrs/Projection"
 import * as ProjectionShards from "effect-skald/cqrs/ProjectionShards"
 import * as Projections from "effect-skald/cqrs/Projections"
@@ -153,12 +154,12 @@ describe("ProjectionShards", () => {
         const position = yield* head
         yield* Projection.awaitPosition(handler, position)
         yield* Projection.awaitPosition(sum, position)
-        assert.lengthOf(yield* ParkedEvents.list(handler), 2)
+        assert.lengthOf(yield* ProjectionParking.list(handler), 2)
         const whole = 2 * 145 + 1_000
         assert.strictEqual(yield* Projection.get(sum), whole - 13 - 113)
         bad.clear()
-        equal(yield* ParkedEvents.retry(handler), { done: 2, gone: 0, left: 0 })
-        equal(yield* ParkedEvents.retry(sum), { done: 2, gone: 0, left: 0 })
+        equal(yield* ProjectionParking.retry(handler), { done: 2, gone: 0, left: 0 })
+        equal(yield* ProjectionParking.retry(sum), { done: 2, gone: 0, left: 0 })
         assert.strictEqual(yield* Projection.get(sum), whole)
         assert.lengthOf(yield* seen, 20)
       }).pipe(Effect.provide(Layer.merge(

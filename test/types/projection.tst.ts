@@ -1,8 +1,12 @@
-import type { Effect, HashMap, Layer } from "effect"
+import type { Effect, HashMap, Layer, Stream } from "effect"
 import { Effect as E, Schema } from "effect"
 import * as Projection from "effect-skald/cqrs/Projection"
+import type * as ProjectionRebuild from "effect-skald/cqrs/ProjectionRebuild"
 import * as Projections from "effect-skald/cqrs/Projections"
+import * as ProjectionShards from "effect-skald/cqrs/ProjectionShards"
 import type { ProjectionStopped } from "effect-skald/cqrs/ProjectionStopped"
+import * as ProjectionTakeOver from "effect-skald/cqrs/ProjectionTakeOver"
+import * as Replay from "effect-skald/cqrs/Replay"
 import type { Recorded } from "effect-skald/event/Envelope"
 import * as Event from "effect-skald/event/Event"
 import type { InvalidInput } from "effect-skald/event/InvalidInput"
@@ -10,6 +14,8 @@ import type * as Machine from "effect-skald/event/Machine"
 import type { ReadError } from "effect-skald/store/Category"
 import type { CheckpointConflict, CheckpointStore } from "effect-skald/store/CheckpointStore"
 import type { EventStore } from "effect-skald/store/EventStore"
+import type { Lease } from "effect-skald/store/Lease"
+import type { ParkedEvents } from "effect-skald/store/ParkedEvents"
 import type { SnapshotStore } from "effect-skald/store/SnapshotStore"
 import type { StoreError } from "effect-skald/store/StoreError"
 import { describe, expect, test } from "tstyche"
@@ -110,6 +116,80 @@ describe("running", () => {
       Effect.Effect<void, ProjectionStopped, Projection.Running<"mails">>
     >()
     expect<Projection.Running<"busy">>().type.not.toBeAssignableTo<Projection.Running<"mails">>()
+  })
+})
+
+describe("other ways to run", () => {
+  test("what is parked needs its store, and only where it is asked for", () => {
+    expect(Projection.layerAsync(Mails, { onFailure: "park" })).type.toBe<
+      Layer.Layer<
+        Projection.Running<"mails">,
+        StoreError | InvalidInput,
+        EventStore | CheckpointStore | Mailer | ParkedEvents
+      >
+    >()
+    expect(Projection.layerAsync(Mails, { onFailure: "stop", saveEvery: 3 })).type.toBe<
+      Layer.Layer<Projection.Running<"mails">, StoreError | InvalidInput, EventStore | CheckpointStore | Mailer>
+    >()
+    const unsure: Projection.RunOptions = {}
+    expect(Projection.layerAsync(Busy, unsure)).type.toBe<
+      Layer.Layer<Projection.Running<"busy">, StoreError | InvalidInput, EventStore | SnapshotStore | ParkedEvents>
+    >()
+    expect(Projection.layerAsync).type.not.toBeCallableWith(Mails, { onFailure: "skip" })
+  })
+
+  test("inline, catching up with the past may fail as the handler does", () => {
+    expect(Projection.layerInline(Mails)).type.toBe<
+      Layer.Layer<
+        Projection.Running<"mails">,
+        Down | ReadError | CheckpointConflict,
+        EventStore | CheckpointStore | Mailer
+      >
+    >()
+    expect(Projection.layerInline(Busy)).type.toBe<
+      Layer.Layer<Projection.Running<"busy">, ReadError | ProjectionStopped, EventStore | SnapshotStore>
+    >()
+  })
+
+  test("a rebuild fails as its handler and its own effects do", () => {
+    class NoRoom extends Schema.TaggedError<NoRoom>()("NoRoom", {}) {}
+    expect(Projection.rebuild(Mails, { prepare: () => new NoRoom() })).type.toBe<
+      Stream.Stream<
+        ProjectionRebuild.Progress,
+        Down | NoRoom | ReadError | CheckpointConflict,
+        EventStore | CheckpointStore | Mailer
+      >
+    >()
+    expect(Projection.rebuild(Busy)).type.toBe<
+      Stream.Stream<ProjectionRebuild.Progress, ReadError, EventStore | SnapshotStore>
+    >()
+    expect(Projection.rebuild).type.not.toBeCallableWith(Busy, { swap: () => E.void })
+  })
+
+  test("several processes share handlers, with a lease; a value is merged from its parts", () => {
+    expect(ProjectionTakeOver.layer(Mails)).type.toBe<
+      Layer.Layer<
+        Projection.Running<"mails">,
+        StoreError | InvalidInput,
+        EventStore | CheckpointStore | Lease | Mailer
+      >
+    >()
+    expect(ProjectionTakeOver.layer).type.not.toBeCallableWith(Busy)
+    expect(ProjectionShards.layer).type.not.toBeCallableWith(Busy, { shards: 2 })
+    expect(ProjectionShards.layer(Busy, { shards: 2, merge: (states) => states[0]! })).type.toBe<
+      Layer.Layer<Projection.Running<"busy">, StoreError | InvalidInput, EventStore | SnapshotStore>
+    >()
+  })
+
+  test("a replay of a value starts from a state, that of a handler does not", () => {
+    expect(Replay.run(Busy, { snapshot: { state: { status: "busy" }, position: 3 } })).type.toBe<
+      Effect.Effect<Replay.Progress<Status>, ReadError, EventStore | SnapshotStore>
+    >()
+    expect(Replay.run).type.not.toBeCallableWith(Busy, { snapshot: { state: { status: "gone" }, position: 3 } })
+    expect(Replay.run(Mails, { stream: "order-1" })).type.toBe<
+      Effect.Effect<Replay.Progress<void>, Down | ReadError, EventStore | Mailer>
+    >()
+    expect(Replay.run).type.not.toBeCallableWith(Mails, { snapshot: "kept" })
   })
 })
 

@@ -12,7 +12,7 @@ import type { Position } from "../event/Position.ts"
 import type { StreamId } from "../event/StreamId.ts"
 import * as Dialect from "../internal/sqlDialect.ts"
 import type { Migration } from "../internal/sqlMigrations.ts"
-import type { StoreError } from "../store/StoreError.ts"
+import type { StoreError } from "./StoreError.ts"
 import * as ParkedEvents from "./ParkedEvents.ts"
 
 /**
@@ -77,7 +77,7 @@ const fromRow = (row: Row): ParkedEvents.Parked => ({
  *
  * @example
  * ```ts
- * import * as SqlParkedEvents from "effect-skald/cqrs/SqlParkedEvents"
+ * import * as SqlParkedEvents from "effect-skald/store/SqlParkedEvents"
  * import * as Sqlite from "effect-skald/Sqlite"
  * import { Layer } from "effect"
  *
