@@ -19,6 +19,23 @@ describe("SQLite: groups", () => {
       assert.deepStrictEqual(payloads, Array.from({ length: 64 }, (_, n) => n).filter((n) => n % 9 !== 5))
     }))
 
+  it.scopedLive("callers that append again at once let timers and sockets have their turn", () =>
+    Effect.gen(function*() {
+      const { store } = yield* open()
+      let turns = 0
+      let on = true
+      const tick = () => {
+        turns++
+        if (on) setImmediate(tick)
+      }
+      setImmediate(tick)
+      const caller = (n: number) => Effect.repeatN(store.append([{ stream: `a-${n}`, events: [event(n)] }]), 99)
+      yield* Effect.all(Array.from({ length: 16 }, (_, n) => caller(n)), { concurrency: "unbounded", discard: true })
+      on = false
+      // 1,600 appends, at most 128 of them on microtasks alone
+      assert.isAtLeast(turns, 10)
+    }))
+
   // The oracle is the memory driver, one append after the other.
   const name = fc.constantFrom("a-1", "a-2", "b-1")
   const request = fc.record({
