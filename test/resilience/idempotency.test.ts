@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { KeyValueStore } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import * as Idempotency from "effect-skald/resilience/Idempotency"
-import { Clock, Context, Deferred, Effect, Fiber, Layer, Ref, Schema, TestClock } from "effect"
+import { Clock, Context, Deferred, Effect, Fiber, Layer, Option, Ref, Schema, TestClock } from "effect"
 import { equal } from "../support/assert.ts"
 import { tempDirectory } from "../support/tempDirectory.ts"
 import { counting, type Place, reason, suite } from "./support/idempotency.ts"
@@ -122,6 +122,29 @@ describe("Idempotency", () => {
       equal(yield* elsewhere.once("k", numbers)(Effect.succeed(2)), 2)
       yield* Ref.set(away, false)
       equal(yield* elsewhere.once("k", numbers)(Effect.die("not again")), 2)
+    }))
+
+  it.scoped("a run whose key was taken from it keeps nothing, and is interrupted when it sees that", () =>
+    Effect.gen(function*() {
+      const store = yield* memory
+      const keys = yield* over(store).open
+      const robbed = store.modify(
+        "idempotency/key/k",
+        (record) => JSON.stringify({ ...JSON.parse(record), token: "x" })
+      )
+      const ending = keys.once("k", numbers)(Effect.zipRight(robbed, Effect.succeed(1)))
+      equal(yield* reason(ending), "lost")
+      const record = Option.getOrThrow(yield* store.get("idempotency/key/k"))
+      assert.include(record, "\"token\":\"x\"")
+      assert.notInclude(record, "result")
+      yield* TestClock.adjust("1 minute")
+      const interrupted = yield* Ref.make(false)
+      const long = Effect.zipRight(robbed, Effect.onInterrupt(Effect.never, () => Ref.set(interrupted, true)))
+      const fiber = yield* Effect.fork(reason(keys.once("k", numbers)(long)))
+      yield* TestClock.adjust("2 seconds")
+      equal(yield* Fiber.join(fiber), "lost")
+      assert.isTrue(yield* Ref.get(interrupted))
+      assert.include(Option.getOrThrow(yield* store.get("idempotency/key/k")), "\"token\":\"x\"")
     }))
 
   it.scoped("a store that fails for a moment at the end does not lose the result", () =>

@@ -26,7 +26,8 @@ import * as Servers from "../support/servers.ts"
 import { tempFile } from "../support/tempDirectory.ts"
 import { counting, Declined, type Place, reason, suite } from "./support/idempotency.ts"
 
-const numbers = { success: Schema.Number }
+/** The server's clock goes on while a test stands still, and the lease must not run out of itself. */
+const numbers = { success: Schema.Number, lease: "1 minute" } as const
 
 /** A process of its own: a connection and a service. */
 interface Opened {
