@@ -13,6 +13,7 @@ import * as Query from "../store/Query.ts"
 import * as Faults from "./faults.ts"
 import * as Instant from "./instant.ts"
 import * as Json from "./json.ts"
+import * as MetadataCheck from "./metadataCheck.ts"
 import * as Marks from "./marks.ts"
 
 /** Where a request is made: what the fiber carries and what the store was built with. */
@@ -349,45 +350,13 @@ const merge = (own: Metadata | undefined, begins: string, call: Call): Metadata 
 }
 
 const shared = (value: Metadata, path: Path, call: Call): Shared => {
-  const { faults } = call
-  const { actor, causationId, correlationId, headers, trace } = value
-  checkName(correlationId, path, "correlationId", faults)
-  checkName(causationId, path, "causationId", faults)
-  checkName(actor, path, "actor", faults)
-  if (trace !== undefined && !traceparent.test(trace.traceparent)) {
-    faults.add(
-      `${path()}.metadata.trace.traceparent`,
-      `must be a W3C traceparent, got ${Faults.show(trace.traceparent)}`
-    )
-  }
-  if (trace?.tracestate !== undefined && typeof trace.tracestate !== "string") {
-    faults.add(`${path()}.metadata.trace.tracestate`, `must be a string, got ${Faults.show(trace.tracestate)}`)
-  }
-  if (headers !== undefined) checkHeaders(headers, path, faults)
-  return { correlationId: correlationId!, text: isAlone(value) ? undefined : JSON.stringify(value) }
-}
-
-const checkName = (name: string | undefined, path: Path, member: string, faults: Faults.Faults): void => {
-  const problem = name === undefined ? undefined : Faults.nameProblem(name)
-  if (problem !== undefined) faults.add(`${path()}.metadata.${member}`, problem)
+  MetadataCheck.check(value, () => `${path()}.metadata`, call.faults)
+  return { correlationId: value.correlationId!, text: isAlone(value) ? undefined : JSON.stringify(value) }
 }
 
 const isAlone = ({ actor, causationId, headers, tenant, trace }: Metadata): boolean =>
   causationId === undefined && tenant === undefined && actor === undefined && trace === undefined &&
   headers === undefined
-
-const checkHeaders = (headers: { readonly [name: string]: string }, path: Path, faults: Faults.Faults): void => {
-  for (const [name, header] of Object.entries(headers)) {
-    addProblem(faults, () => `${path()}.metadata.headers`, Faults.nameProblem(name))
-    if (typeof header !== "string") {
-      faults.add(`${path()}.metadata.headers.${name}`, `must be a string, got ${Faults.show(header)}`)
-    } else if (!Faults.isWellFormed(header)) {
-      faults.add(`${path()}.metadata.headers.${name}`, "must be well-formed Unicode")
-    }
-  }
-}
-
-const traceparent = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** The first payload that is larger than a limit. */
 export const excess = (request: Driver.AppendRequest, limit: number): TooLarge | undefined => {

@@ -3,9 +3,7 @@ import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
 import type * as Driver from "../bus/BusDriver.ts"
 import type { NewMessage, Receipt, Service } from "../bus/EventBus.ts"
 import type { Message } from "../bus/Message.ts"
@@ -13,8 +11,9 @@ import * as Correlation from "../event/Correlation.ts"
 import * as EventId from "../event/EventId.ts"
 import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import { PayloadFormat } from "../event/PayloadFormat.ts"
-import * as MessageRequest from "./messageRequest.ts"
 import * as Faults from "./faults.ts"
+import * as MessageRequest from "./messageRequest.ts"
+import * as Traceparent from "./traceparent.ts"
 
 /** The service over a driver, as a context that also says what the driver can do. */
 export const context = <E, R, C extends Driver.Capability>(
@@ -34,13 +33,6 @@ export const memoryDriver = <D>(history: number, make: (history: number) => D): 
 const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInput> =>
   Effect.fail(new InvalidInput({ faults: [new Fault({ path, problem })] }))
 
-const traceparentOf = (fiber: Fiber.RuntimeFiber<any, any>): string | undefined => {
-  const span = fiber.currentContext.unsafeMap.get(Tracer.ParentSpan.key) as Tracer.AnySpan | undefined
-  return span === undefined || !/^[0-9a-f]{32}$/.test(span.traceId) || !/^[0-9a-f]{16}$/.test(span.spanId)
-    ? undefined
-    : `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`
-}
-
 const makeEncoded = <C extends Driver.Capability>(
   driver: Driver.Driver<C>
 ): Effect.Effect<Service<C>, never, never> =>
@@ -53,7 +45,7 @@ const makeEncoded = <C extends Driver.Capability>(
       Effect.withFiberRuntime<ReadonlyArray<Receipt>, Effect.Effect.Error<ReturnType<Service["publish"]>>>((fiber) => {
         const made = MessageRequest.make(given, {
           correlation: fiber.getFiberRef(Correlation.currentCorrelation),
-          traceparent: traceparentOf(fiber),
+          traceparent: Traceparent.of(fiber),
           now: Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()),
           nextId,
           format: formats.write,

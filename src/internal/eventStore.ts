@@ -7,7 +7,6 @@ import * as Either from "effect/Either"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
 import * as Correlation from "../event/Correlation.ts"
 import type { Raw } from "../event/Envelope.ts"
 import * as EventId from "../event/EventId.ts"
@@ -27,6 +26,7 @@ import * as Faults from "./faults.ts"
 import * as Marks from "./marks.ts"
 import * as ReadRequest from "./readRequest.ts"
 import * as Rows from "./rows.ts"
+import * as Traceparent from "./traceparent.ts"
 import { tenantKey } from "./tenantKey.ts"
 
 export const makeEncoded = <C extends Driver.Capability = never>(
@@ -62,7 +62,7 @@ export const makeEncoded = <C extends Driver.Capability = never>(
 
     const around = (fiber: Fiber.RuntimeFiber<any, any>): AppendRequest.Surroundings => ({
       correlation: fiber.getFiberRef(Correlation.currentCorrelation),
-      traceparent: traceparentOf(fiber),
+      traceparent: Traceparent.of(fiber),
       // a Clock may tell fractions: TestClock does after a delay with jitter
       now: Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()),
       nextId,
@@ -281,13 +281,6 @@ const forStream = <A, E>(
 
 const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInput> =>
   Effect.fail(new InvalidInput({ faults: [new Fault({ path, problem })] }))
-
-const traceparentOf = (fiber: Fiber.RuntimeFiber<any, any>): string | undefined => {
-  const span = fiber.currentContext.unsafeMap.get(Tracer.ParentSpan.key) as Tracer.AnySpan | undefined
-  return span === undefined || !/^[0-9a-f]{32}$/.test(span.traceId) || !/^[0-9a-f]{16}$/.test(span.spanId)
-    ? undefined
-    : `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`
-}
 
 const answerOf = (request: Driver.AppendRequest, result: Driver.AppendResult) => {
   const events: Array<AppendedEvent> = []

@@ -112,7 +112,8 @@ const makeMessage = (
   if (readyAt > now && !around.can.has("delay")) check("delay", "is not known to this driver")
   // a faulty id is told once
   const metadata = metadataOf(given, idProblem === undefined ? id : "-", around)
-  MetadataCheck.check(metadata, path("metadata"), faults)
+  MetadataCheck.check(metadata, () => path("metadata"), faults)
+  if (metadata.tenant !== undefined) check("metadata.tenant", Faults.nameProblem(metadata.tenant))
   if (faults.all.length > before) return undefined
   return {
     id,
