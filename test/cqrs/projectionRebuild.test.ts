@@ -8,7 +8,7 @@ import * as Sqlite from "effect-skald/Sqlite"
 import { CheckpointStore } from "effect-skald/store/CheckpointStore"
 import { EventStore } from "effect-skald/store/EventStore"
 import { equal, includes } from "../support/assert.ts"
-import { onBoth } from "../support/embedded.ts"
+import { onBoth, withStore } from "../support/embedded.ts"
 import { tempFile } from "../support/tempDirectory.ts"
 import { Deposited, Wallets } from "../support/wallet.ts"
 
@@ -123,6 +123,43 @@ onBoth("Projection.rebuild", (layer) => {
       assert.strictEqual(yield* ProjectionRebuild.generation(projection), 1)
       yield* put(9)
       includes(yield* Projection.catchUp(projection), { projected: 1 })
+    }))
+
+  test("of a projection that runs inline, while appends go on", () =>
+    Effect.gen(function*() {
+      const { before, effects, list, projection } = yield* listing
+      yield* putMany(0, 600)
+      yield* Effect.gen(function*() {
+        const appending = yield* Effect.fork(Effect.forEach(numbers(600, 640), (amount) => put(amount)))
+        before(() => Effect.yieldNow())
+        yield* Stream.runDrain(Projection.rebuild(projection))
+        yield* Fiber.join(appending)
+        yield* put(640)
+        equal(yield* list(1), numbers(0, 641))
+        equal(yield* effects, numbers(0, 641))
+      }).pipe(Effect.provide(Projection.layerInline(projection)))
+    }))
+
+  test("a value's rebuild that was interrupted goes on from what it kept", () =>
+    Effect.gen(function*() {
+      yield* putMany(0, 1_000)
+      const hung = yield* Deferred.make<void>()
+      const hanging = withStore((store) => ({
+        // after some chunks the log does not answer any more
+        readAll: (options) =>
+          Stream.concat(
+            Stream.take(store.readAll(options), 400),
+            Stream.fromEffect(Effect.zipRight(Deferred.succeed(hung, undefined), Effect.never))
+          )
+      }))
+      const first = yield* Effect.fork(Stream.runDrain(Projection.rebuild(sum(2), { saveEvery: 100 })).pipe(hanging))
+      yield* Deferred.await(hung)
+      yield* Fiber.interrupt(first)
+      const told = yield* Stream.runCollect(Projection.rebuild(sum(2), { saveEvery: 100 }))
+      const { done } = Option.getOrThrow(Chunk.head(told))
+      assert.isAtLeast(done, 200)
+      includes(Option.getOrThrow(Chunk.last(told)), { phase: "swapped", events: 1_000 - done })
+      includes(yield* Projection.catchUp(sum(2)), { state: 1_000 * 999, projected: 0 })
     }))
 
   test("without a model that runs it goes to the head, and side effects are off", () =>
