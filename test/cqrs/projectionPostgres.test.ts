@@ -68,19 +68,19 @@ Servers.suite("postgres", "Projections over PostgreSQL", (postgres) => {
     () =>
       Effect.gen(function*() {
         const layer = yield* processes
-        const refusing = tableAs("one", new Set(numbers(0, 100).filter((n) => n % 10 === 7)))
+        const refusing = tableAs("one", new Set(numbers(0, 60).filter((n) => n % 10 === 7)))
         const one = yield* Layer.build(layer)
         yield* Effect.provide(Effect.zipRight(put("old", 900, 901), create(0)), one)
         const running = Layer.provideMerge(Projection.layerInline(refusing), layer)
         const apps = [yield* Layer.build(Layer.fresh(running)), yield* Layer.build(Layer.fresh(running))]
         const answers = yield* Effect.forEach(
-          numbers(0, 100),
+          numbers(0, 60),
           (n) => Effect.either(Effect.provide(put(`${n % 23}`, n), apps[n % 2]!)),
-          { concurrency: 10 }
+          { concurrency: 5 }
         )
-        equal(answers.map(({ _tag }) => _tag === "Left"), numbers(0, 100).map((n) => n % 10 === 7))
+        equal(answers.map(({ _tag }) => _tag === "Left"), numbers(0, 60).map((n) => n % 10 === 7))
         const found = yield* Effect.provide(amounts(0), one)
-        equal([...found].sort((a, b) => a - b), [...numbers(0, 100).filter((n) => n % 10 !== 7), 900, 901])
+        equal([...found].sort((a, b) => a - b), [...numbers(0, 60).filter((n) => n % 10 !== 7), 900, 901])
       }),
     60_000
   )
@@ -122,10 +122,10 @@ Servers.suite("postgres", "Projections over PostgreSQL", (postgres) => {
       Effect.gen(function*() {
         const layer = yield* processes
         const one = yield* Layer.build(layer)
-        yield* Effect.provide(Effect.zipRight(create(0), put("a", ...numbers(0, 1_500))), one)
+        yield* Effect.provide(Effect.zipRight(create(0), put("a", ...numbers(0, 800))), one)
         const runner = yield* Layer.build(Layer.fresh(Layer.provideMerge(Projection.layerAsync(Table), layer)))
         yield* Effect.provide(Effect.flatMap(head, (at) => Projection.awaitPosition(Table, at)), runner)
-        const next = yield* Ref.make(1_500)
+        const next = yield* Ref.make(800)
         const appending = yield* Effect.forkScoped(
           Effect.forever(Effect.flatMap(Ref.getAndUpdate(next, (n) => n + 1), (n) => put(`${n % 5}`, n))).pipe(
             Effect.provide(one)
@@ -158,7 +158,7 @@ Servers.suite("postgres", "Projections over PostgreSQL", (postgres) => {
             yield* Stream.runCollect(Wallets.readAll()),
             ({ payload }) => payload.amount
           )
-          assert.isAbove(expected.length, 1_502)
+          assert.isAbove(expected.length, 801)
           equal(yield* amounts(1), expected)
           const old = yield* amounts(0)
           equal(old, expected.slice(0, old.length))

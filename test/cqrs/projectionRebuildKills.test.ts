@@ -11,8 +11,8 @@ import { AmountsByModel, modelOf, rebuildAmounts } from "../support/projectorWor
 import { tempFile } from "../support/tempDirectory.ts"
 import { Deposited, Wallets } from "../support/wallet.ts"
 
-const events = 6_000
-const kills = 4
+const events = 4_000
+const kills = 3
 
 it.scopedLive(
   "a rebuild that is killed goes on where it was: each event is in the new model once, and the old one answers until then",
