@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import { Effect, FastCheck } from "effect"
 import * as Law from "effect-skald/testing/Law"
 import * as PatternLaws from "effect-skald/testing/PatternLaws"
 import * as PatternOracle from "effect-skald/testing/PatternOracle"
@@ -13,6 +13,23 @@ describe("Matcher: engine = oracle", () => {
       PatternLaws.engineIsOracle({ cases: PatternLaws.cases, timestamp: ({ at }) => at }),
       { numRuns, seed: 20011214 }
     ), 120_000)
+
+  it.effect("where they differ, the smallest case is printed as a program", () =>
+    Effect.gen(function*() {
+      // a clock that tells the second who asks, the engine, of more time between events
+      const asked = new WeakSet<PatternLaws.Letter>()
+      const timestamp = (event: PatternLaws.Letter): number => {
+        if (asked.has(event)) return event.at * 4
+        asked.add(event)
+        return event.at
+      }
+      const error = yield* Effect.flip(
+        Law.check(PatternLaws.engineIsOracle({ cases: PatternLaws.cases, timestamp }), { numRuns: 500, seed: 5 })
+      )
+      assert.include(error.message, "engine = oracle")
+      assert.include(error.message, "const pattern = Either.getOrThrow(Pattern.fromDefinition({")
+      assert.include(error.message, "PatternOracle.run(pattern, events")
+    }))
 
   it("the cases that are drawn have every construct, and many have matches and partial matches that time out", () => {
     const drawn = FastCheck.sample(PatternLaws.cases, { numRuns: 1_000, seed: 3 })
