@@ -4,6 +4,7 @@ import * as Aggregate from "effect-skald/cqrs/Aggregate"
 import * as Decider from "effect-skald/cqrs/Decider"
 import * as Event from "effect-skald/event/Event"
 import type { Recorded } from "effect-skald/event/Envelope"
+import type { HistoryTruncated } from "effect-skald/cqrs/HistoryTruncated"
 import type { InvalidInput } from "effect-skald/event/InvalidInput"
 import type { AppendError } from "effect-skald/store/AppendError"
 import * as Category from "effect-skald/store/Category"
@@ -52,10 +53,15 @@ describe("make", () => {
   test("with snapshots it needs the snapshot store", () => {
     const kept = Aggregate.make(Order, Orders, { snapshot: Snapshot.every(10), version: 2, cache: 10 })
     expect(kept.state(id)).type.toBe<
-      Effect.Effect<Aggregate.Current<State>, Category.ReadError, EventStore | SnapshotStore>
+      Effect.Effect<Aggregate.Current<State>, Category.ReadError | HistoryTruncated, EventStore | SnapshotStore>
     >()
     // a version of the state means nothing where none is kept
     expect(Aggregate.make).type.not.toBeCallableWith(Order, Orders, { version: 2 })
+  })
+
+  test("events that carry the state are among the decider's", () => {
+    expect(Aggregate.make).type.toBeCallableWith(Order, Orders, { carriers: ["Paid"] })
+    expect(Aggregate.make).type.not.toBeCallableWith(Order, Orders, { carriers: ["Gone"] })
   })
 
   test("a category of other events is refused: with more, fewer or different ones", () => {
@@ -78,7 +84,7 @@ describe("execute", () => {
     expect(orders.execute(id, command)).type.toBe<
       Effect.Effect<
         Aggregate.Executed<State, OrderEvent>,
-        Refused | AppendError | Category.ReadError,
+        Refused | AppendError | Category.ReadError | HistoryTruncated,
         EventStore
       >
     >()
@@ -118,7 +124,7 @@ describe("the past", () => {
     expect(orders.all()).type.toBe<
       Effect.Effect<
         ReadonlyArray<readonly [id: OrderId, Aggregate.Current<State>]>,
-        Category.ReadError | InvalidInput,
+        Category.ReadError | HistoryTruncated | InvalidInput,
         EventStore
       >
     >()
@@ -126,7 +132,7 @@ describe("the past", () => {
 
   test("history gives events with their states", () => {
     expect(orders.history(id)).type.toBe<
-      Stream.Stream<Aggregate.Step<State, OrderEvent>, Category.ReadError, EventStore>
+      Stream.Stream<Aggregate.Step<State, OrderEvent>, Category.ReadError | HistoryTruncated, EventStore>
     >()
     type Step = Stream.Stream.Success<ReturnType<typeof orders.history>>
     expect<Step["event"]>().type.toBe<Recorded<OrderEvent>>()
