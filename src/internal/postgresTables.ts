@@ -1,3 +1,4 @@
+import * as AppendFunction from "./postgresAppendFunction.ts"
 import * as Functions from "./postgresFunctions.ts"
 import type { Migration } from "./sqlMigrations.ts"
 
@@ -82,7 +83,7 @@ export const migrations: ReadonlyArray<Migration> = [{
       `SELECT nextval('${table("positions")}'), nextval('${table("clock")}')`,
       Functions.draw(table),
       Functions.firstMatch(table),
-      Functions.append(table),
+      AppendFunction.append(table),
       Functions.head(table),
       Functions.remove(table)
     ]
