@@ -131,6 +131,10 @@ const listen = (
           client.on("notification", (message) => {
             if (message.processId !== own) onHint()
           })
+          // A hint need not survive a crash: it does not wait for the disk, as a commit does.
+          client.query("SET synchronous_commit = off", (error) => {
+            if (error) failed(error)
+          })
           client.query(`LISTEN ${Pg.escapeIdentifier(channel)}`, (error) => {
             if (error) return failed(error)
             current = client
