@@ -20,6 +20,8 @@ describe("Matcher: engine = oracle", () => {
             PatternLaws.engineIsOracle({ cases: PatternLaws.cases, timestamp: ({ at }) => at }),
             { numRuns: Math.min(batch, pairs - at * batch), seed: 7_000 + at }
           )
+          // the runner's worker must hear of its parent now and then
+          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
           kept += Math.min(batch, pairs - at * batch)
         }
       }),
