@@ -17,6 +17,7 @@ import type { Position } from "../event/Position.ts"
 import * as StreamId from "../event/StreamId.ts"
 import { CheckpointConflict, CheckpointStore } from "../store/CheckpointStore.ts"
 import { EventStore, type Operations } from "../store/EventStore.ts"
+import { StoreError } from "../store/StoreError.ts"
 import { catchUp, filterOf, running } from "./projectionRunner.ts"
 import * as Site from "./projectionSite.ts"
 import { fold } from "./projectionStateWork.ts"
@@ -159,7 +160,13 @@ const inlineHandler = (self: Projection.Handler<string, any, any, any>) =>
         const events = own(raws)
         if (events.length === 0) return Effect.void
         if (names.has(pointer)) {
-          return Effect.fail(new Error(`inline projection ${self.name} cannot project what its own handler appends`))
+          return Effect.fail(
+            new StoreError({
+              reason: "hook",
+              operation: "EventStore.append",
+              cause: new Error(`inline projection ${self.name} cannot project what its own handler appends`)
+            })
+          )
         }
         // another transaction was quicker: it has committed, and this one begins from there
         const again = Effect.retry(project(events), { while: (error) => error instanceof CheckpointConflict })

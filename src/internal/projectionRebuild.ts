@@ -60,7 +60,7 @@ const modelOfState = (
     const pointer = yield* Site.generationName(self)
     const built = yield* Site.snapshotKey(self, { generation: from + 1, shard: "" })
     return {
-      answering: Effect.succeed(undefined),
+      answering: Effect.sync(() => undefined),
       prepare: Effect.void,
       swap: (catchUpTo) =>
         Effect.gen(function*() {

@@ -20,6 +20,9 @@ const maxBytes = 33_554_432
 
 const maxPosition = String(Number.MAX_SAFE_INTEGER)
 
+/** Somebody else has to answer. */
+const unanswered: Effect.Effect<Driver.LogRows | undefined> = Effect.sync(() => undefined)
+
 /**
  * Reads the log as it stands, without a script, which would turn each entry over twice: for pages that ask for
  * everything. The look at the head is sent first on the same connection, so that all up to it is in the answer to the
@@ -83,7 +86,7 @@ export const make = (client: Client, base: string) => {
           if (found instanceof Error) return resume(Effect.fail(failure(client, operation, found)))
           known = found
           resume(
-            entries === undefined || !fits(page, found) ? Effect.succeed(undefined) : answered(page, found, entries)
+            entries === undefined || !fits(page, found) ? unanswered : answered(page, found, entries)
           )
         },
         range,
@@ -108,13 +111,13 @@ export const make = (client: Client, base: string) => {
       ? rows.filter(({ position }) => position <= upTo)
       : rows
     // What an append whose hook still runs has written was among them: a page that is full tells nothing then.
-    if (seen.length < rows.length && rows.length === page.limit && page.backwards) return Effect.succeed(undefined)
+    if (seen.length < rows.length && rows.length === page.limit && page.backwards) return unanswered
     const isFull = seen.length === page.limit && seen.length > 0
     return Effect.succeed({ rows: seen, upTo: isFull ? seen[seen.length - 1]!.position : upTo })
   }
 
   return (page: Driver.LogPage): Effect.Effect<Driver.LogRows | undefined, StoreError> => {
-    if (!isOpen(page) || isCluster(client)) return Effect.succeed(undefined)
+    if (!isOpen(page) || isCluster(client)) return unanswered
     return known === undefined ? Effect.zipRight(attempt(page), attempt(page)) : attempt(page)
   }
 }

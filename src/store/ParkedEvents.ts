@@ -99,7 +99,7 @@ export const layerMemory: Layer.Layer<ParkedEvents> = Layer.sync(ParkedEvents, (
         if (entry === undefined) return
         of(key).set(position, { ...entry, reason: "failed", problem, attempts: entry.attempts + 1 })
       }),
-    atomically: (effect) =>
+    atomically: <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       Effect.suspend(() => {
         const comesBack: Array<() => void> = []
         return Effect.onError(Effect.locally(effect, removed, comesBack), () =>

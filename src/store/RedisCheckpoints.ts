@@ -65,7 +65,7 @@ export const layer = (
         rollsBack: false,
         get: (name) =>
           Effect.flatMap(command("CheckpointStore.get", "hget", key, name), (value: string | null) => {
-            if (value === null) return Effect.succeed(undefined)
+            if (value === null) return Effect.sync(() => undefined)
             const position = Number.parseInt(value, 10)
             return Number.isSafeInteger(position)
               ? Effect.succeed(position as Position)

@@ -102,7 +102,7 @@ describe("laws of subscriptions", () => {
             const order = handled.filter((n) => keyOf(n) === key)
             expect(order).toEqual(order.toSorted((a, b) => a - b))
           }
-        }).pipe(Effect.scoped, Effect.provide(layer), Effect.provide(TestContext.TestContext), Effect.runPromise)),
+        }).pipe(Effect.scoped, Effect.provide(Layer.merge(layer, TestContext.TestContext)), Effect.runPromise)),
       { numRuns: 60 }
     ), 120_000)
 })

@@ -51,10 +51,15 @@ describe("verdicts", () => {
       handler: () => send(""),
       onError: { Smtp: OnError.deadLetter }
     })
-    // @ts-expect-error no verdict for the untagged error
-    Subscription.layer("miss", { events: [Placed], handler: () => untagged, onError: { Bad: OnError.deadLetter } })
-    // @ts-expect-error no verdicts at all
-    Subscription.layer("miss", { events: [Placed], handler: () => send("") })
+    expect(Subscription.layerSelect<Error | Bad, never>).type.not.toBeCallableWith("miss", {
+      select: "order.*",
+      handler: () => untagged,
+      onError: { Bad: OnError.deadLetter }
+    })
+    expect(Subscription.layerSelect<Smtp | Bad, never>).type.not.toBeCallableWith("miss", {
+      select: "order.*",
+      handler: () => send("")
+    })
   })
 
   test("one for an error that cannot occur does not type-check", () => {

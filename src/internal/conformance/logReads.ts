@@ -224,7 +224,7 @@ export const logReadSection = section<Store>("reading the log", {
       const seen = yield* store.readAll().pipe(
         Stream.rechunk(1),
         Stream.tap((raw) =>
-          raw.version % 100 === 0 ? store.append([{ stream: "t-1", events: events(1) }]) : Effect.void
+          Effect.when(store.append([{ stream: "t-1", events: events(1) }]), () => raw.version % 100 === 0)
         ),
         Stream.takeUntil((raw) => raw.version === 600 && raw.stream === "s-1"),
         Stream.runCollect
