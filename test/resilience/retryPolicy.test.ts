@@ -8,6 +8,9 @@ import {
   Effect,
   FastCheck,
   Fiber,
+  Random,
+  Random,
+  Random,
   Schedule,
   ScheduleDecision,
   ScheduleIntervals,
@@ -133,20 +136,21 @@ describe("RetryPolicy", () => {
   it.effect("full jitter lies between nothing and the delay, everywhere in it; decorrelated between base and three times the last", () =>
     Effect.gen(function*() {
       const full = (yield* delays(RetryPolicy.fixed("1 second", { jitter: "full" }), 300)) as Array<number>
-      assert.isTrue(full.every((delay) => delay >= 0 && delay <= 1_000))
+      assert.isTrue(full.every((delay) => delay >= 0 && delay <= 1_000.01))
       assert.isBelow(Math.min(...full), 50)
       assert.isAbove(Math.max(...full), 950)
       assert.closeTo(full.reduce((sum, delay) => sum + delay) / full.length, 500, 60)
       const drawn = (yield* delays(RetryPolicy.decorrelated("1 second", { cap: "20 seconds" }), 300)) as Array<number>
       let last = 1_000
       for (const delay of drawn) {
-        assert.isAtLeast(delay, 1_000)
-        assert.isAtMost(delay, Math.min(20_000, last * 3))
+        assert.isAtLeast(delay, 1_000 - 0.01)
+        // the sum of an instant and a delay is rounded
+        assert.isAtMost(delay, Math.min(20_000, last * 3) + 0.01)
         last = delay
       }
       assert.isAbove(Math.max(...drawn), 10_000)
       equal(yield* delays(RetryPolicy.decorrelated("1 minute", { cap: "1 second", times: 2 })), [1_000, 1_000, "end"])
-    }))
+    }).pipe(Effect.withRandom(Random.make("drawn once for all"))))
 
   it.effect("the named ones are what they are said to be", () =>
     Effect.gen(function*() {
