@@ -150,12 +150,16 @@ const load = (what, modules) =>
 const modules = names.filter((name) => /^dist\/.*\.js$/.test(name) && !/^dist\/(internal|testing)\//.test(name))
 const isNative = (name) => /\/Sqlite[A-Za-z0-9]*\.js$/.test(name)
 
-const isPostgres = (name) => /\/Postgres[A-Za-z0-9]*\.js$/.test(name)
+/** The servers whose modules need a client that only their users install. */
+const servers = [
+  { server: "PostgreSQL", isOf: (name) => /\/Postgres[A-Za-z0-9]*\.js$/.test(name), clients: ["@effect/sql-pg", "pg"] },
+  { server: "Redis", isOf: (name) => /\/Redis[A-Za-z0-9]*\.js$/.test(name), clients: ["ioredis"] }
+]
 
-// Nobody who does not use SQLite or PostgreSQL needs the addon or the client, which are not installed yet.
+// Nobody who does not use SQLite or a server needs the addon or the client, which are not installed yet.
 load(
   "load every module but the databases', without their clients",
-  modules.filter((name) => !isNative(name) && !isPostgres(name)).map(specifierOf)
+  modules.filter((name) => !isNative(name) && !servers.some(({ isOf }) => isOf(name))).map(specifierOf)
 )
 if (modules.some(isNative)) {
   // The consumer gets the build of better-sqlite3 that this checkout has, rather than compile another one.
@@ -164,14 +168,15 @@ if (modules.some(isNative)) {
   }
   load("load SQLite's modules", modules.filter(isNative).map(specifierOf))
 }
-if (modules.some(isPostgres)) {
-  const clients = ["@effect/sql-pg", "pg"].map((name) => `${name}@${version(name)}`)
+for (const { clients, isOf, server } of servers) {
+  const own = modules.filter(isOf)
+  if (own.length === 0) continue
   run(
-    "install PostgreSQL's client",
+    `install ${server}'s client`,
     "npm",
-    ["install", "--no-audit", "--no-fund", "--omit=optional", ...clients],
+    ["install", "--no-audit", "--no-fund", "--omit=optional", ...clients.map((name) => `${name}@${version(name)}`)],
     project
   )
-  load("load PostgreSQL's modules", modules.filter(isPostgres).map(specifierOf))
+  load(`load ${server}'s modules`, own.map(specifierOf))
 }
 console.log(`package checked: ${names.length} files, ${modules.length} public modules`)
