@@ -9,8 +9,6 @@ import {
   FastCheck,
   Fiber,
   Random,
-  Random,
-  Random,
   Schedule,
   ScheduleDecision,
   ScheduleIntervals,
