@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import { StreamNotFound, StreamTombstoned, VersionConflict } from "../store/AppendError.ts"
 import type * as Driver from "../store/Driver.ts"
 import { StoreError } from "../store/StoreError.ts"
+import { rowsOf } from "./appendedRows.ts"
 import * as Batch from "./postgresBatch.ts"
 import { rawCause, storeError } from "./postgresErrors.ts"
 import * as GroupCommit from "./postgresGroupCommit.ts"
@@ -328,29 +329,4 @@ const connectionsOf = (
     fullCalls: Math.max(1, Math.min(2, most - 2), Math.min(4, most - 4)),
     waits: Math.max(1, Math.min(4, Math.floor(most / 3)))
   }
-}
-
-/** The rows of an append, as a read gives them back. */
-const rowsOf = (request: Driver.AppendRequest, result: Driver.AppendResult): ReadonlyArray<Driver.Row> => {
-  let index = 0
-  return request.groups.flatMap(({ events, stream }) =>
-    events.map((row) => {
-      const { position, version } = result.events[index++]!
-      return {
-        id: row.id,
-        stream,
-        version,
-        position,
-        type: row.type,
-        schemaVersion: row.schemaVersion,
-        format: row.format,
-        payload: row.payload,
-        metadata: row.metadata,
-        source: row.source,
-        tags: row.tags.length === 0 ? null : JSON.stringify(row.tags),
-        occurredAt: row.occurredAt,
-        recordedAt: result.recordedAt
-      }
-    })
-  )
 }

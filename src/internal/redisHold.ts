@@ -4,6 +4,7 @@ import { globalValue } from "effect/GlobalValue"
 import { randomUUID } from "node:crypto"
 import type * as Driver from "../store/Driver.ts"
 import { StoreError } from "../store/StoreError.ts"
+import { rowsOf } from "./appendedRows.ts"
 import * as AppendScripts from "./redisAppendScripts.ts"
 import * as Batch from "./redisBatch.ts"
 import type { Client, Runner } from "./redisConnection.ts"
@@ -75,7 +76,7 @@ export const make = (options: {
 
   const runHook = (request: Driver.AppendRequest, result: Driver.AppendResult, hook: Driver.Hook) =>
     Effect.mapError(
-      hook(Batch.rowsOf(request, result)),
+      hook(rowsOf(request, result)),
       (cause) => new StoreError({ reason: "hook", operation, cause })
     )
 

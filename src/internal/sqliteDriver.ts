@@ -8,6 +8,7 @@ import { StreamNotFound, StreamTombstoned, VersionConflict } from "../store/Appe
 import type * as Driver from "../store/Driver.ts"
 import type * as SqliteClient from "../store/SqliteClient.ts"
 import { StoreError } from "../store/StoreError.ts"
+import { rowsOf } from "./appendedRows.ts"
 import * as Changes from "./changes.ts"
 import * as Appender from "./sqliteAppender.ts"
 import * as Errors from "./sqliteErrors.ts"
@@ -220,28 +221,3 @@ const renamed = (operation: string, { cause, reason }: StoreError): StoreError =
 
 const gone = (state: "missing" | "tombstoned", stream: string) =>
   state === "missing" ? new StreamNotFound({ stream }) : new StreamTombstoned({ stream })
-
-/** The rows of an append, as a read gives them back. */
-const rowsOf = (request: Driver.AppendRequest, result: Driver.AppendResult): ReadonlyArray<Driver.Row> => {
-  let index = 0
-  return request.groups.flatMap(({ events, stream }) =>
-    events.map((row) => {
-      const { position, version } = result.events[index++]!
-      return {
-        id: row.id,
-        stream,
-        version,
-        position,
-        type: row.type,
-        schemaVersion: row.schemaVersion,
-        format: row.format,
-        payload: row.payload,
-        metadata: row.metadata,
-        source: row.source,
-        tags: row.tags.length === 0 ? null : JSON.stringify(row.tags),
-        occurredAt: row.occurredAt,
-        recordedAt: result.recordedAt
-      }
-    })
-  )
-}
