@@ -10,6 +10,7 @@ import { TooLarge } from "../store/AppendError.ts"
 import type * as Driver from "../store/Driver.ts"
 import type { AppendOptions, Group, NewEvent } from "../store/EventStore.ts"
 import * as Query from "../store/Query.ts"
+import { categoryOf } from "./categoryOf.ts"
 import * as Faults from "./faults.ts"
 import * as Instant from "./instant.ts"
 import * as Json from "./json.ts"
@@ -153,17 +154,16 @@ const makeGroup = (group: Group, path: Path, call: Call): Driver.Group => {
     // where one is faulty, none is used
     events.push(makeRow(given[index]!, () => `${path()}.events[${index}]`, call)!)
   }
-  const dash = stream === undefined ? group.stream.indexOf("-") : -1
   return {
     stream: group?.stream,
-    category: dash < 0 ? null : group.stream.slice(0, dash),
+    category: stream === undefined ? categoryOf(group.stream) : null,
     expected: expected === 0 ? "noStream" : expected,
     events
   }
 }
 
-const problemOfType = Faults.nameProblems()
-const problemOfSource = Faults.nameProblems()
+const problemOfType = Faults.remembering(Faults.nameProblem)
+const problemOfSource = Faults.remembering(Faults.nameProblem)
 
 const makeRow = (event: NewEvent, path: Path, call: Call): Driver.NewRow | undefined => {
   const { around, faults } = call

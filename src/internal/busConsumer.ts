@@ -7,6 +7,7 @@ import type * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import type { BusError } from "../bus/BusError.ts"
 import type * as Driver from "../bus/BusDriver.ts"
+import { Fifo } from "./fifo.ts"
 
 /** A delivered message that the work is done on. */
 export interface Work<P> {
@@ -39,31 +40,6 @@ interface Hold {
   readonly until: number
 }
 
-/** A queue that is taken from its front. */
-class Line<A> {
-  #items: Array<A> = []
-  #first = 0
-  get size(): number {
-    return this.#items.length - this.#first
-  }
-  push(item: A): void {
-    this.#items.push(item)
-  }
-  shift(): A | undefined {
-    if (this.#first === this.#items.length) return undefined
-    const item = this.#items[this.#first]!
-    this.#first++
-    if (this.#first === this.#items.length) {
-      this.#items = []
-      this.#first = 0
-    } else if (this.#first > 1_024 && this.#first * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#first)
-      this.#first = 0
-    }
-    return item
-  }
-}
-
 /**
  * Takes messages and has them handled, until the scope ends: then it takes no more, gives back what has not been begun,
  * waits for what has been, and after a deadline interrupts the rest, which is given back as well.
@@ -71,8 +47,8 @@ class Line<A> {
 export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function*() {
     const { concurrency, consumer, prefetch, reconnect, running } = options
-    const ready = new Line<Work<P>>()
-    const lanes = new Map<string, Line<Work<P>>>()
+    const ready = new Fifo<Work<P>>()
+    const lanes = new Map<string, Fifo<Work<P>>>()
     const holds = new Map<string, Hold>()
     const idle: Array<() => void> = []
     let held = 0
@@ -107,7 +83,7 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
       }
       const line = lanes.get(lane)
       if (line === undefined) {
-        lanes.set(lane, new Line())
+        lanes.set(lane, new Fifo())
         begin(work)
       } else line.push(work)
       return undefined

@@ -1,6 +1,7 @@
 import type { Delivered, Depth, Settlement } from "../bus/BusDriver.ts"
 import { ageing, type Message, priorities } from "../bus/Message.ts"
-import * as Heap from "./heap.ts"
+import { Fifo } from "./fifo.ts"
+import { Heap } from "./heap.ts"
 
 /** One message of one subscription. */
 interface Item {
@@ -20,9 +21,8 @@ interface Item {
 
 /** The messages of a key that wait for the one that has its turn. */
 interface Turn {
-  readonly holder: Item
-  readonly blocked: Array<Item>
-  next: number
+  holder: Item
+  readonly blocked: Fifo<Item>
 }
 
 interface Receipt {
@@ -32,9 +32,8 @@ interface Receipt {
 
 /** One level of priority: first in, first out; what was given back stands at its old place. */
 interface Level {
-  readonly fresh: Array<Item>
-  first: number
-  readonly returned: Heap.Heap<Item>
+  readonly fresh: Fifo<Item>
+  readonly returned: Heap<Item>
 }
 
 const byOrder = (a: Item, b: Item): boolean => a.order < b.order
@@ -47,9 +46,9 @@ const byInstant = (a: Item, b: Item): boolean => a.at < b.at || (a.at === b.at &
 export class BusQueue {
   readonly #levels: ReadonlyArray<Level> = Array.from(
     { length: priorities.highest + 1 },
-    () => ({ fresh: [], first: 0, returned: Heap.make(byOrder) })
+    () => ({ fresh: new Fifo(), returned: new Heap(byOrder) })
   )
-  readonly #delayed = Heap.make(byInstant)
+  readonly #delayed = new Heap(byInstant)
   readonly #turns = new Map<string, Turn>()
   #orders = 0
   #ready = 0
@@ -83,7 +82,7 @@ export class BusQueue {
       const { key } = item.message
       if (key !== undefined) {
         const turn = this.#turns.get(key)
-        if (turn === undefined) this.#turns.set(key, { holder: item, blocked: [], next: 0 })
+        if (turn === undefined) this.#turns.set(key, { holder: item, blocked: new Fifo() })
         else if (turn.holder !== item) {
           item.where = "blocked"
           this.#blocked++
@@ -200,16 +199,10 @@ export class BusQueue {
   #passTurn({ message: { key } }: Item): void {
     if (key === undefined) return
     const turn = this.#turns.get(key)!
-    const next = turn.blocked[turn.next]
+    const next = turn.blocked.shift()
     if (next === undefined) return void this.#turns.delete(key)
     this.#blocked--
-    const rest = turn.next > 64 && turn.next * 2 > turn.blocked.length ?
-      { blocked: turn.blocked.slice(turn.next + 1), next: 0 } :
-      {
-        blocked: turn.blocked,
-        next: turn.next + 1
-      }
-    this.#turns.set(key, { holder: next, ...rest })
+    turn.holder = next
     this.#giveBack(next)
   }
 
@@ -234,25 +227,15 @@ export class BusQueue {
 
   #shift(level: Level): Item {
     this.#ready--
-    const fresh = level.fresh[level.first]
-    const returned = level.returned.peek()
-    if (fresh === undefined || (returned !== undefined && returned.order < fresh.order)) return level.returned.pop()!
-    level.first++
-    if (level.first === level.fresh.length) {
-      level.fresh.length = 0
-      level.first = 0
-    } else if (level.first > 1_024 && level.first * 2 > level.fresh.length) {
-      level.fresh.splice(0, level.first)
-      level.first = 0
-    }
-    return fresh
+    return isReturnedNext(level) ? level.returned.pop()! : level.fresh.shift()!
   }
 }
 
-const peek = (level: Level): Item | undefined => {
-  const fresh = level.fresh[level.first]
-  const returned = level.returned.peek()
-  return fresh === undefined || (returned !== undefined && returned.order < fresh.order) ? returned : fresh
+const isReturnedNext = ({ fresh, returned }: Level): boolean => {
+  const first = returned.peek()
+  return first !== undefined && first.order < (fresh.peek()?.order ?? Infinity)
 }
+
+const peek = (level: Level): Item | undefined => isReturnedNext(level) ? level.returned.peek() : level.fresh.peek()
 
 export type { Item }

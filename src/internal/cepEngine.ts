@@ -1,7 +1,7 @@
 import type * as Compile from "./cepCompile.ts"
 import type { Path } from "./cepCompile.ts"
-import { Heap } from "./cepHeap.ts"
 import * as Runs from "./cepRuns.ts"
+import { Heap } from "./heap.ts"
 
 /** Everything around the runs: order of events, time, keys, caps, outputs. Plain synchronous code over chunks. */
 
@@ -102,7 +102,7 @@ export class Engine implements Runs.Host {
   mostRuns = 0
   private readonly settings: Settings
   private readonly keys: Map<string, Runs.Runs> = new Map()
-  private readonly dues: Heap<Runs.Run> = new Heap()
+  private readonly dues = new Heap<{ readonly at: number; readonly run: Runs.Run }>((a, b) => a.at < b.at)
   private waiting: Array<Waiting>
   private outputs: Array<Output> = []
   private last: Extract<Output, { readonly _tag: "Matches" }> | undefined
@@ -223,12 +223,12 @@ export class Engine implements Runs.Host {
   /** Time moves on: what is due is done, instant by instant. */
   private tick(time: number): void {
     if (!(time > this.now)) return
-    while (this.dues.size > 0 && this.dues.least <= time && !this.failed) {
-      const at = this.dues.least
+    for (let next = this.dues.peek(); next !== undefined && next.at <= time && !this.failed; next = this.dues.peek()) {
+      const { at } = next
       const byKey = new Map<Runs.Runs, Array<Runs.Run>>()
-      while (this.dues.size > 0 && this.dues.least === at) {
-        const run = this.dues.pop()
-        if (run === undefined || run.dead) continue
+      while (this.dues.peek()?.at === at) {
+        const { run } = this.dues.pop()!
+        if (run.dead) continue
         const due = byKey.get(run.of)
         if (due === undefined) byKey.set(run.of, [run])
         else due.push(run)
@@ -307,8 +307,8 @@ export class Engine implements Runs.Host {
   }
 
   due(run: Runs.Run, at: number): void {
-    this.dues.push(at, run)
-    if (this.dues.size > 64 + 2 * this.all.size) this.dues.keep(({ dead }) => !dead)
+    this.dues.push({ at, run })
+    if (this.dues.size > 64 + 2 * this.all.size) this.dues.keep(({ run }) => !run.dead)
   }
 
   // ------------------------------------------------------------------------------------------------------ snapshots

@@ -63,12 +63,12 @@ export const nameProblem = (value: unknown, max = maxName): string | undefined =
   return undefined
 }
 
-/** As `nameProblem`, for a place where one name comes again and again: the last that was good is not looked at twice. */
-export const nameProblems = (): (value: unknown) => string | undefined => {
+/** A check for a place where one name comes again and again: the last that was good is not looked at twice. */
+export const remembering = (check: (value: unknown) => string | undefined): (value: unknown) => string | undefined => {
   let good: unknown
   return (value) => {
     if (value === good && value !== undefined) return undefined
-    const problem = nameProblem(value)
+    const problem = check(value)
     if (problem === undefined) good = value
     return problem
   }

@@ -1,45 +1,66 @@
-/** A binary heap: the least of many, again and again. */
-export interface Heap<A> {
-  readonly size: () => number
-  readonly push: (value: A) => void
-  readonly peek: () => A | undefined
-  readonly pop: () => A | undefined
-  /** In no order. */
-  readonly forEach: (visit: (value: A) => void) => void
-}
+/** A binary heap: the least of many, again and again; of equal ones, in no order. */
+export class Heap<A> {
+  readonly #items: Array<A> = []
+  readonly #before: (a: A, b: A) => boolean
 
-export const make = <A>(before: (a: A, b: A) => boolean): Heap<A> => {
-  const values: Array<A> = []
-  return {
-    size: () => values.length,
-    push: (value) => {
-      let at = values.length
-      values.push(value)
-      while (at > 0) {
-        const above = (at - 1) >> 1
-        if (!before(value, values[above]!)) break
-        values[at] = values[above]!
-        at = above
-      }
-      values[at] = value
-    },
-    peek: () => values[0],
-    pop: () => {
-      const least = values[0]
-      const last = values.pop()
-      if (values.length === 0 || last === undefined) return least
-      let at = 0
-      for (;;) {
-        let below = 2 * at + 1
-        if (below >= values.length) break
-        if (below + 1 < values.length && before(values[below + 1]!, values[below]!)) below++
-        if (!before(values[below]!, last)) break
-        values[at] = values[below]!
-        at = below
-      }
-      values[at] = last
-      return least
-    },
-    forEach: (visit) => values.forEach(visit)
+  constructor(before: (a: A, b: A) => boolean) {
+    this.#before = before
+  }
+
+  get size(): number {
+    return this.#items.length
+  }
+
+  peek(): A | undefined {
+    return this.#items[0]
+  }
+
+  push(item: A): void {
+    const items = this.#items
+    let at = items.push(item) - 1
+    while (at > 0) {
+      const above = (at - 1) >> 1
+      if (!this.#before(item, items[above]!)) break
+      items[at] = items[above]!
+      at = above
+    }
+    items[at] = item
+  }
+
+  pop(): A | undefined {
+    const items = this.#items
+    const least = items[0]
+    const last = items.pop()
+    if (items.length > 0) this.#sink(0, last!)
+    return least
+  }
+
+  /** Forgets what is no longer wanted. */
+  keep(wanted: (item: A) => boolean): void {
+    const items = this.#items
+    const kept = items.filter(wanted)
+    items.length = 0
+    for (const item of kept) items.push(item)
+    for (let at = (items.length >> 1) - 1; at >= 0; at--) this.#sink(at, items[at]!)
+  }
+
+  /** In no order. */
+  forEach(visit: (item: A) => void): void {
+    this.#items.forEach((item) => visit(item))
+  }
+
+  /** Puts an item in at a place, or below it. */
+  #sink(from: number, item: A): void {
+    const items = this.#items
+    let at = from
+    for (;;) {
+      let below = 2 * at + 1
+      if (below >= items.length) break
+      if (below + 1 < items.length && this.#before(items[below + 1]!, items[below]!)) below++
+      if (!this.#before(items[below]!, item)) break
+      items[at] = items[below]!
+      at = below
+    }
+    items[at] = item
   }
 }

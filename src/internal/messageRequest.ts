@@ -63,17 +63,9 @@ const invalid = (faults: Array<Fault>): InvalidEvent => new InvalidEvent({ fault
 const bytesOf = (payload: Serialized, limit: number): number =>
   typeof payload === "string" && payload.length * 3 > limit ? Buffer.byteLength(payload) : payload.length
 
-const problemOfType = Faults.nameProblems()
-const problemOfSource = Faults.nameProblems()
-const problemOfSubject = (() => {
-  let good: unknown
-  return (subject: unknown) => {
-    if (subject === good && subject !== undefined) return undefined
-    const problem = Selector.subjectProblem(subject)
-    if (problem === undefined) good = subject
-    return problem
-  }
-})()
+const problemOfType = Faults.remembering(Faults.nameProblem)
+const problemOfSource = Faults.remembering(Faults.nameProblem)
+const problemOfSubject = Faults.remembering(Selector.subjectProblem)
 
 const makeMessage = (
   given: NewMessage,
