@@ -17,6 +17,7 @@ import type { Selector } from "./Selector.ts"
  * - `delay`: a message is kept until its time, and can be cancelled until then;
  * - `priority`: a message of a higher priority overtakes those that wait;
  * - `history`: a new subscription may start with what was published before;
+ * - `positions`: a new subscription may start after any position of the log that the bus keeps;
  * - `durable`: what was published survives a crash of the process;
  * - `shared`: several processes share the bus, and the work of one subscription;
  * - `transactions`: what is published or settled in the caller's SQL transaction shares its fate.
@@ -24,15 +25,16 @@ import type { Selector } from "./Selector.ts"
  * @since 0.1.0
  * @category models
  */
-export type Capability = "delay" | "priority" | "history" | "durable" | "shared" | "transactions"
+export type Capability = "delay" | "priority" | "history" | "positions" | "durable" | "shared" | "transactions"
 
 /**
- * Where a subscription starts that the bus does not know yet; a known one goes on where it was.
+ * Where a subscription starts that the bus does not know yet; a known one goes on where it was. A number is a position in the
+ * log of a driver with `positions`: the subscription starts with what stands after it.
  *
  * @since 0.1.0
  * @category models
  */
-export type Start = "latest" | "earliest"
+export type Start = "latest" | "earliest" | number
 
 /**
  * A subscription as a driver sees it. Consumers of one name compete for its messages; each name gets all of them.

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as SchedulePosition from "../resilience/SchedulePosition.ts"
 import { Message } from "./Message.ts"
 
 /**
@@ -76,6 +77,31 @@ export const Garbled = Schema.Struct({
 })
 
 /**
+ * Schema of {@link Retry}.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Retry = Schema.Struct({
+  /** How often it was tried, and when it is next. */
+  position: SchedulePosition.Position,
+  /**
+   * - `tried`: delivered again, and put aside again; when it is tried next is still to be decided
+   * - `waiting`: tried again when its time comes
+   * - `failed`: permanently failed: the Schedule has ended
+   */
+  status: Schema.Literal("tried", "waiting", "failed")
+})
+
+/**
+ * Where the automatic retries of a dead letter stand.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Retry extends Schema.Schema.Type<typeof Retry> {}
+
+/**
  * Schema of {@link DeadLetter}, as JSON.
  *
  * @since 0.1.0
@@ -90,14 +116,16 @@ export const DeadLetter = Schema.Struct({
   error: Failure,
   /** The error with its whole cause, for people. */
   cause: Schema.String,
-  /** How often the handler ran, before any reprocessing included. */
+  /** How often the handler ran since it was published, or reprocessed. */
   attempts: Schema.Int,
   /** The attempts that failed, the last of them where they are many. */
   history: Schema.Array(Failure),
   /** How often it was reprocessed. */
   reprocessed: Schema.Int,
   /** When it was put aside, in milliseconds since 1970. */
-  at: Schema.Number
+  at: Schema.Number,
+  /** Where automatic retries stand; absent where none has been planned. */
+  retry: Schema.optionalWith(Retry, { exact: true })
 })
 
 /**

@@ -24,6 +24,10 @@ export interface Filter {
   readonly since?: number | undefined
   /** Put aside before this instant. */
   readonly until?: number | undefined
+  /** What automatic retries have decided: nothing (no `retry`, or `tried`), `waiting`, or `failed` for good. */
+  readonly retry?: "undecided" | "waiting" | "failed" | undefined
+  /** Waiting, and to be tried again at this instant or before. */
+  readonly due?: number | undefined
 }
 
 /**
@@ -59,4 +63,6 @@ export interface DeadLetterStore {
   /** How many there were. */
   readonly remove: (keys: ReadonlyArray<Key>) => Effect.Effect<number, BusError>
   readonly counts: (filter: Filter) => Effect.Effect<ReadonlyArray<Count>, BusError>
+  /** When the first of those that wait for an automatic retry is due; `undefined` where none waits. */
+  readonly nextDue: Effect.Effect<number | undefined, BusError>
 }

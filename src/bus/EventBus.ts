@@ -15,6 +15,7 @@ import * as Internal from "../internal/eventBus.ts"
 import * as Memory from "../internal/memoryBus.ts"
 import type { BusError, MessageTooLarge } from "./BusError.ts"
 import type * as Driver from "./BusDriver.ts"
+import type { DeadLetter } from "./DeadLetter.ts"
 import type { DeadLetterStore } from "./DeadLetterStore.ts"
 import type { Priority } from "./Message.ts"
 
@@ -99,6 +100,17 @@ export interface Receipt {
 export type PublishError = InvalidEvent | MessageTooLarge | BusError
 
 /**
+ * What became of messages: `done` counts those that a subscription was done with, put aside or not; `dead` are those that were
+ * put aside, before they are counted as done.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Outcome =
+  | { readonly _tag: "done"; readonly subscription: string; readonly count: number }
+  | { readonly _tag: "dead"; readonly letters: ReadonlyArray<DeadLetter> }
+
+/**
  * What a bus does.
  *
  * @since 0.1.0
@@ -121,6 +133,13 @@ export interface Service<out C extends Driver.Capability = never> {
   readonly redeliver: Driver.Driver["redeliver"]
   /** Where dead letters are kept; `DeadLetters` is what most want. */
   readonly deadLetters: DeadLetterStore
+  /** Puts letters aside, for those who build on deliveries themselves, and tells those who observe. */
+  readonly putAside: DeadLetterStore["put"]
+  /**
+   * Tells of each message that the subscriptions of this process are done with, for as long as the scope is open. What
+   * observes must be quick and must not throw.
+   */
+  readonly onOutcome: (observer: (outcome: Outcome) => void) => Effect.Effect<void, never, Scope.Scope>
   /** Never there: what the driver can do is part of the service's type. */
   readonly _capability?: C
 }

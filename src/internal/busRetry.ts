@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { Failure } from "../bus/DeadLetter.ts"
+import { Failure, type Retry } from "../bus/DeadLetter.ts"
 import type { Verdict } from "../bus/OnError.ts"
 import * as SchedulePosition from "../resilience/SchedulePosition.ts"
 
@@ -19,7 +19,9 @@ const State = Schema.parseJson(Schema.Struct({
   }),
   /** Not run again before this; absent after the first delivery. */
   next: Schema.optionalWith(Schema.Number, { exact: true }),
-  history: Schema.Array(Failure)
+  history: Schema.Array(Failure),
+  /** Where the automatic retries of its dead letter stand. */
+  tried: Schema.optionalWith(SchedulePosition.Position, { exact: true })
 }))
 
 export type State = typeof State.Type
@@ -35,11 +37,15 @@ export const decode = (text: string | undefined): State =>
   text === undefined ? fresh : Either.getOrElse(decodeState(text), () => fresh)
 
 /** A dead letter on its way back: its attempts are counted anew, its history goes on. */
-export const again = (history: ReadonlyArray<Failure>, reprocessed: number): State => ({
-  ...fresh,
-  reprocessed,
-  history
-})
+export const again = (
+  history: ReadonlyArray<Failure>,
+  reprocessed: number,
+  tried?: SchedulePosition.Position
+): State => ({ ...fresh, reprocessed, history, ...(tried === undefined ? undefined : { tried }) })
+
+/** What a dead letter keeps of the automatic retries that were. */
+export const triedOf = ({ tried }: State): { readonly retry?: Retry } =>
+  tried === undefined ? {} : { retry: { position: tried, status: "tried" } }
 
 interface Stage {
   readonly schedule: SchedulePosition.Resumable<unknown, unknown>

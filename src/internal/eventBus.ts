@@ -12,6 +12,7 @@ import * as EventId from "../event/EventId.ts"
 import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import { PayloadFormat } from "../event/PayloadFormat.ts"
 import * as Faults from "./faults.ts"
+import * as Outcomes from "./busOutcomes.ts"
 import * as MessageRequest from "./messageRequest.ts"
 import * as Traceparent from "./traceparent.ts"
 
@@ -40,6 +41,7 @@ const makeEncoded = <C extends Driver.Capability>(
     const formats = yield* PayloadFormat
     const nextId = yield* EventId.EventIds
     const can = new Set<Driver.Capability>(driver.capabilities)
+    const outcomes = Outcomes.make()
 
     const publish = (given: ReadonlyArray<NewMessage>) =>
       Effect.withFiberRuntime<ReadonlyArray<Receipt>, Effect.Effect.Error<ReturnType<Service["publish"]>>>((fiber) => {
@@ -74,12 +76,20 @@ const makeEncoded = <C extends Driver.Capability>(
       consume: (group): Effect.Effect<Driver.Consumer, any, Scope.Scope> => {
         const problem = Faults.nameProblem(group.name)
         if (problem !== undefined) return refuse("name", problem)
-        return group.start === "earliest" && !can.has("history")
-          ? refuse("start", `must be "latest": ${driver.name} keeps no history`)
-          : driver.consume(group)
+        if (group.start === "earliest" && !can.has("history")) {
+          return refuse("start", `must be "latest": ${driver.name} keeps no history`)
+        }
+        if (typeof group.start === "number") {
+          const startProblem = Faults.countProblem(group.start, 0)
+          if (startProblem !== undefined) return refuse("start", startProblem)
+          if (!can.has("positions")) return refuse("start", `must be no position: ${driver.name} knows none`)
+        }
+        return Effect.map(driver.consume(group), (consumer) => outcomes.counting(group.name, consumer))
       },
       redeliver: driver.redeliver,
-      deadLetters: driver.deadLetters
+      deadLetters: driver.deadLetters,
+      putAside: outcomes.telling(driver.deadLetters.put),
+      onOutcome: outcomes.observe
     }
     return service as Service<C>
   })

@@ -13,7 +13,16 @@ export const matches = (filter: Filter, letter: DeadLetter): boolean =>
   (filter.types === undefined || filter.types.includes(typeOf(letter))) &&
   (filter.ids === undefined || filter.ids.includes(letter.message.id)) &&
   (filter.since === undefined || letter.at >= filter.since) &&
-  (filter.until === undefined || letter.at < filter.until)
+  (filter.until === undefined || letter.at < filter.until) &&
+  (filter.retry === undefined || filter.retry === decidedOf(letter)) &&
+  (filter.due === undefined || dueOf(letter) <= filter.due)
+
+const decidedOf = ({ retry }: DeadLetter): NonNullable<Filter["retry"]> =>
+  retry === undefined || retry.status === "tried" ? "undecided" : retry.status
+
+/** Never, where it does not wait. */
+const dueOf = ({ retry }: DeadLetter): number =>
+  retry?.status === "waiting" ? retry.position.next ?? Infinity : Infinity
 
 const byPlace = (a: DeadLetter, b: DeadLetter): number =>
   a.at - b.at || (textOf(keyOf(a)) < textOf(keyOf(b)) ? -1 : textOf(keyOf(a)) > textOf(keyOf(b)) ? 1 : 0)
@@ -57,6 +66,11 @@ export const make = (): DeadLetterStore => {
           counts.set(key, { subscription, reason, type, count: (counts.get(key)?.count ?? 0) + 1 })
         }
         return Array.from(counts.values())
-      })
+      }),
+    nextDue: Effect.sync(() => {
+      let next = Infinity
+      for (const letter of letters.values()) next = Math.min(next, dueOf(letter))
+      return next === Infinity ? undefined : next
+    })
   }
 }

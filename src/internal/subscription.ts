@@ -310,7 +310,8 @@ export const run = (
         attempts,
         history: state.history,
         reprocessed: state.reprocessed,
-        at: error.at
+        at: error.at,
+        ...Retry.triedOf(state)
       }
       const told = settings.onDeadLetter === undefined
         ? Effect.void
@@ -318,7 +319,7 @@ export const run = (
           Effect.catchAllCause((why) => Effect.logError(`onDeadLetter of "${name}" failed`, why)),
           Effect.provide(context)
         )
-      return Effect.retry(bus.deadLetters.put([letter]), settings.reconnect).pipe(
+      return Effect.retry(bus.putAside([letter]), settings.reconnect).pipe(
         Effect.zipRight(told),
         Effect.as<Driver.Settlement>({ _tag: "done", receipt }),
         Effect.orElseSucceed((): Driver.Settlement => ({ _tag: "return", receipt, counted: false }))
