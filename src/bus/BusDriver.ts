@@ -164,6 +164,8 @@ export interface Driver<out C extends Capability = never> {
   readonly consume: (group: Group) => Effect.Effect<Consumer, BusError, Scope.Scope>
   /** `undefined` for a subscription that it does not know. */
   readonly depth: (group: string) => Effect.Effect<Depth | undefined, BusError>
+  /** The names of the subscriptions that it knows, sorted. */
+  readonly groups: Effect.Effect<ReadonlyArray<string>, BusError>
   /** Where the bus puts what its subscriptions cannot handle. */
   readonly deadLetters: DeadLetterStore
 }

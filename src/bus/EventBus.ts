@@ -30,6 +30,8 @@ export interface Options {
   readonly key?: string | undefined
   /** Counted from now: after it the message is not delivered but becomes a dead letter, `expired`. */
   readonly ttl?: Duration.DurationInput | undefined
+  /** How often a handler runs again at most, in place or later, where its subscription's policy allows more. */
+  readonly retries?: number | undefined
   /** Free headers beside those that `Correlation` carries. */
   readonly headers?: { readonly [name: string]: string } | undefined
 }
@@ -127,6 +129,8 @@ export interface Service<out C extends Driver.Capability = never> {
   readonly cancel: (id: string) => Effect.Effect<"cancelled" | "tooLate", BusError | InvalidInput>
   /** What waits for a subscription; fails with `InvalidInput` for a name that the bus does not know. */
   readonly depth: (subscription: string) => Effect.Effect<Driver.Depth, BusError | InvalidInput>
+  /** The names of the subscriptions that the bus knows, those of other processes included, sorted. */
+  readonly subscriptions: Effect.Effect<ReadonlyArray<string>, BusError>
   /** For those who build on deliveries themselves; `Subscription` is what most want. */
   readonly consume: (group: Driver.Group) => Effect.Effect<Driver.Consumer, BusError | InvalidInput, Scope.Scope>
   /** Delivers messages to one subscription alone, as they are: reprocessing. */

@@ -56,6 +56,8 @@ export const Message = Schema.Struct({
   key: Schema.optionalWith(Schema.String, { exact: true }),
   /** 0 to 9. */
   priority: Schema.Int,
+  /** How often a handler runs again at most, whatever its subscription's policy allows. */
+  retries: Schema.optionalWith(Schema.Int, { exact: true }),
   /** JSON text of the event's metadata. */
   metadata: Schema.String,
   /** The format of the payload. */
@@ -81,6 +83,7 @@ export interface Message {
   readonly expiresAt?: number
   readonly key?: string
   readonly priority: number
+  readonly retries?: number
   readonly metadata: string
   readonly format: string
   readonly payload: Serialized

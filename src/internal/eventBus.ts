@@ -73,6 +73,7 @@ const makeEncoded = <C extends Driver.Capability>(
           depth === undefined
             ? refuse("subscription", `must be a subscription that the bus knows, got ${Faults.show(name)}`)
             : Effect.succeed(depth)),
+      subscriptions: driver.groups,
       consume: (group): Effect.Effect<Driver.Consumer, any, Scope.Scope> => {
         const problem = Faults.nameProblem(group.name)
         if (problem !== undefined) return refuse("name", problem)

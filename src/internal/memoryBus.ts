@@ -168,6 +168,7 @@ export const make = (history: number): Memory => {
         })
       ),
     depth: (name) => timed((now) => groups.get(name)?.queue.depth(now)),
+    groups: Effect.sync(() => Array.from(groups.keys()).sort()),
     deadLetters: DeadLetters.make()
   }
 }

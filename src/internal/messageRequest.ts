@@ -97,6 +97,7 @@ const makeMessage = (
   check("source", problemOfSource(source))
   if (given.key !== undefined) check("key", Faults.nameProblem(given.key))
   const priority = priorityOf(given.priority, path("priority"), faults)
+  if (given.retries !== undefined) check("retries", Faults.countProblem(given.retries, 0))
   const readyAt = readyAtOf(given, now, path, faults)
   const ttl = given.ttl === undefined ? undefined : durationOf(given.ttl, path("ttl"), faults)
   const occurredAt = given.occurredAt === undefined ? now : Instant.millis(given.occurredAt, path("occurredAt"), faults)
@@ -119,6 +120,7 @@ const makeMessage = (
     ...(ttl === undefined ? undefined : { expiresAt: now + ttl }),
     ...(given.key === undefined ? undefined : { key: given.key }),
     priority,
+    ...(given.retries === undefined ? undefined : { retries: given.retries }),
     metadata: JSON.stringify(metadata),
     format: around.format.name,
     payload: around.format.write(given.payload)
