@@ -6,6 +6,7 @@
 import type * as Effect from "effect/Effect"
 import type { BusError } from "./BusError.ts"
 import type { DeadLetter, Key, Reason } from "./DeadLetter.ts"
+import type { Message } from "./Message.ts"
 
 /**
  * Which dead letters: those that meet all that is given.
@@ -60,8 +61,15 @@ export interface DeadLetterStore {
     after: DeadLetter | undefined,
     limit: number
   ) => Effect.Effect<ReadonlyArray<DeadLetter>, BusError>
-  /** How many there were. */
-  readonly remove: (keys: ReadonlyArray<Key>) => Effect.Effect<number, BusError>
+  /**
+   * How many there were. A letter goes where it still is the one that was read, by `at` and `reprocessed`: one that came back
+   * meanwhile, of the same subscription and message, stays.
+   */
+  readonly remove: (letters: ReadonlyArray<DeadLetter>) => Effect.Effect<number, BusError>
+  /** Writes `retry` alone, where the letter still is the one that was read, by `at` and `reprocessed`. */
+  readonly plan: (letters: ReadonlyArray<DeadLetter>) => Effect.Effect<void, BusError>
+  /** Writes the message alone; answers whether there was such a letter. */
+  readonly mend: (key: Key, message: Message) => Effect.Effect<boolean, BusError>
   readonly counts: (filter: Filter) => Effect.Effect<ReadonlyArray<Count>, BusError>
   /** When the first of those that wait for an automatic retry is due; `undefined` where none waits. */
   readonly nextDue: Effect.Effect<number | undefined, BusError>

@@ -16,7 +16,7 @@ import * as Retry from "../internal/busRetry.ts"
 import * as Faults from "../internal/faults.ts"
 import * as Json from "../internal/json.ts"
 import type { BusError } from "./BusError.ts"
-import { type DeadLetter, type Key, keyOf, type Reason } from "./DeadLetter.ts"
+import type { DeadLetter, Key, Reason } from "./DeadLetter.ts"
 import type { Count, Filter as StoredFilter } from "./DeadLetterStore.ts"
 import { EventBus } from "./EventBus.ts"
 
@@ -161,7 +161,7 @@ export const layer: Layer.Layer<DeadLetters, never, EventBus> = Layer.effect(
               state: Retry.encode(Retry.again(history, reprocessed + 1))
             }))
           ),
-          Effect.map(store.remove(letters.map(keyOf)), () => count + letters.length)
+          Effect.map(store.remove(letters), () => count + letters.length)
         ))
     }
 
@@ -182,11 +182,11 @@ export const layer: Layer.Layer<DeadLetters, never, EventBus> = Layer.effect(
               const { message } = letter
               if ("_tag" in message) return refuse("key", "must be the key of a message, and it is of what was none")
               const mended = { ...message, format: formats.write.name, payload: formats.write.write(value) }
-              return Effect.as(store.put([{ ...letter, message: mended }]), true)
+              return store.mend(key, mended)
             })
         )
       },
-      remove: (filter) => each(filter, (batch) => store.remove(batch.map(keyOf)))
+      remove: (filter) => each(filter, store.remove)
     }
   })
 )

@@ -32,6 +32,11 @@ export const make = (): DeadLetterStore => {
   /** In order, made when it is asked for. */
   let sorted: ReadonlyArray<DeadLetter> | undefined
   const inOrder = () => sorted ??= Array.from(letters.values()).sort(byPlace)
+  /** The one that stands there, where it is the same as one that was read. */
+  const current = (letter: DeadLetter): DeadLetter | undefined => {
+    const stands = letters.get(textOf(keyOf(letter)))
+    return stands?.at === letter.at && stands.reprocessed === letter.reprocessed ? stands : undefined
+  }
   return {
     put: (given) =>
       Effect.sync(() => {
@@ -50,10 +55,32 @@ export const make = (): DeadLetterStore => {
         }
         return page
       }),
-    remove: (keys) =>
+    remove: (given) =>
       Effect.sync(() => {
         sorted = undefined
-        return keys.reduce((count, key) => count + (letters.delete(textOf(key)) ? 1 : 0), 0)
+        let removed = 0
+        for (const letter of given) {
+          if (current(letter) !== undefined && letters.delete(textOf(keyOf(letter)))) removed++
+        }
+        return removed
+      }),
+    plan: (given) =>
+      Effect.sync(() => {
+        sorted = undefined
+        for (const letter of given) {
+          const stands = current(letter)
+          if (stands === undefined) continue
+          const { retry: _, ...rest } = stands
+          letters.set(textOf(keyOf(letter)), letter.retry === undefined ? rest : { ...rest, retry: letter.retry })
+        }
+      }),
+    mend: (key, message) =>
+      Effect.sync(() => {
+        const stands = letters.get(textOf(key))
+        if (stands === undefined) return false
+        sorted = undefined
+        letters.set(textOf(key), { ...stands, message: structuredClone(message) })
+        return true
       }),
     counts: (filter) =>
       Effect.sync(() => {
