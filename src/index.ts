@@ -301,6 +301,14 @@ export * as BusDriver from "./bus/BusDriver.ts"
 export * as BusError from "./bus/BusError.ts"
 
 /**
+ * What is done for every subscription of a bus.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as BusPolicy from "./bus/BusPolicy.ts"
+
+/**
  * A message that a subscription could not handle, put aside with everything that is known about it.
  *
  * @since 0.1.0
@@ -331,6 +339,14 @@ export * as DeadLetters from "./bus/DeadLetters.ts"
  * @category bus
  */
 export * as EventBus from "./bus/EventBus.ts"
+
+/**
+ * A handler that took longer than its subscription lets it.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as HandlerTimeout from "./bus/HandlerTimeout.ts"
 
 /**
  * What a bus moves: an event that was encoded, with all that its delivery depends on.

@@ -13,7 +13,7 @@ import * as RetryPolicy from "../resilience/RetryPolicy.ts"
  * @since 0.1.0
  * @category models
  */
-export type Verdict = Retry | RetryLater | DeadLetter | Pause | Ignore
+export type Verdict = Retry | RetryLater | DeadLetter | Pause | Ignore | Inherit
 
 /**
  * Runs the handler again in place. The message keeps its worker, and later messages of its key wait.
@@ -73,6 +73,16 @@ export interface Ignore {
 }
 
 /**
+ * What the bus does with failures that nobody said anything about: `BusPolicy.DefaultVerdict`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Inherit {
+  readonly _tag: "Inherit"
+}
+
+/**
  * Puts the message aside as a dead letter.
  *
  * @since 0.1.0
@@ -95,6 +105,23 @@ export const pause: Verdict = { _tag: "Pause" }
  * @category verdicts
  */
 export const ignore: Verdict = { _tag: "Ignore" }
+
+/**
+ * Does what the bus does by default: `BusPolicy.DefaultVerdict`, {@link standard} unless a layer says otherwise. For the
+ * whole of a policy, or for its end.
+ *
+ * @example
+ * ```ts
+ * import * as OnError from "effect-skald/bus/OnError"
+ * import { Schedule } from "effect"
+ *
+ * const eager = OnError.retry(Schedule.recurs(3), OnError.inherit)
+ * ```
+ *
+ * @since 0.1.0
+ * @category verdicts
+ */
+export const inherit: Verdict = { _tag: "Inherit" }
 
 /**
  * Runs the handler again at the times of a Schedule, and goes on to another verdict when it has ended. A Schedule of n

@@ -6,22 +6,26 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Metadata } from "../event/Envelope.ts"
 import type * as Event from "../event/Event.ts"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Internal from "../internal/subscription.ts"
+import * as Source from "../internal/subscriptionSource.ts"
+import type * as CircuitBreaker from "../resilience/CircuitBreaker.ts"
 import type { BusError } from "./BusError.ts"
 import type { DeadLetter } from "./DeadLetter.ts"
 import type * as Driver from "./BusDriver.ts"
+import { DeadLetterHandler, DefaultVerdict } from "./BusPolicy.ts"
 import { EventBus } from "./EventBus.ts"
-import * as OnError from "./OnError.ts"
+import type { Garbled, Message } from "./Message.ts"
+import type * as OnError from "./OnError.ts"
 import type * as Selector from "./Selector.ts"
 
 /**
@@ -67,25 +71,14 @@ export const defaultReconnect: Schedule.Schedule<unknown> = Schedule.exponential
 )
 
 /**
- * What a bus does with a failure that its subscription has no verdict on, such as those of a handler whose errors TypeScript
- * does not know. A layer under the subscriptions changes it for all of them.
- *
- * @since 0.1.0
- * @category references
- */
-export class DefaultVerdict
-  extends Context.Reference<DefaultVerdict>()("effect-skald/bus/Subscription/DefaultVerdict", {
-    defaultValue: (): OnError.Verdict => OnError.standard
-  })
-{}
-
-/**
  * What a handler is told of the message beside its event.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Delivery {
+  /** The name of the subscription. */
+  readonly subscription: string
   readonly id: string
   /** The tag that it was published under. */
   readonly type: string
@@ -131,6 +124,16 @@ export interface Options<R = never> {
   readonly deliveries?: number | undefined
   /** When a driver that failed is asked again; {@link defaultReconnect} when not given. */
   readonly reconnect?: Schedule.Schedule<unknown, BusError> | undefined
+  /** How long one run of the handler may take; as long as it likes when not given. It is interrupted, and that is a failure. */
+  readonly timeout?: Duration.DurationInput | undefined
+  /** What becomes of a message whose handler took longer; what the bus does by default when not given (`BusPolicy`). */
+  readonly onTimeout?: OnError.Verdict | undefined
+  /**
+   * A circuit breaker before the handler; `{}` for one with its defaults. While it is open no message is taken, and no attempt
+   * is spent; half-open, it lets as many handlers run at once as it has trials. It is one for all consumers of the subscription
+   * in this process. Errors that are marked permanent do not count, unless its `counts` says otherwise; time-outs and defects do.
+   */
+  readonly breaker?: CircuitBreaker.Options | undefined
   /** Runs after a dead letter was put aside. What it fails with is logged. */
   readonly onDeadLetter?: ((letter: DeadLetter) => Effect.Effect<void, unknown, R>) | undefined
   /** Whether the bus keeps it, and its messages, while nobody consumes it; it does when not given. */
@@ -167,6 +170,17 @@ export interface SelectOptions<E, R> extends Options<R> {
 }
 
 /**
+ * What a subscription to everything is made of, whatever it is.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RawOptions<E, R> extends Options<R> {
+  readonly handler: (message: Message | Garbled, delivery: Delivery) => Effect.Effect<void, E, R>
+  readonly key?: ((message: Message | Garbled) => string | undefined) | undefined
+}
+
+/**
  * A subscription that runs.
  *
  * @since 0.1.0
@@ -178,6 +192,8 @@ export interface Running {
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
   readonly isPaused: Effect.Effect<boolean>
+  /** Its circuit breaker, where it has one: its state, its changes. */
+  readonly breaker: Option.Option<CircuitBreaker.CircuitBreaker>
 }
 
 /**
@@ -204,7 +220,7 @@ export const run: {
     options: EventOptions<Es, E, R> & { readonly onError: OnError.Verdicts<E> }
   ): Effect.Effect<Running, SubscribeError, EventBus | Scope.Scope | R>
 } = (name: string, options: any): Effect.Effect<Running, SubscribeError, any> =>
-  Effect.flatMap(Internal.eventSource(options), (source) => begin(name, options, source))
+  Effect.flatMap(Source.ofEvents(options), (source) => begin(name, options, source))
 
 /**
  * A subscription to subjects, as long as the scope lasts. Its events come undecoded.
@@ -216,22 +232,36 @@ export const runSelect = <E, R>(
   name: string,
   options: SelectOptions<E, R> & { readonly onError: OnError.Verdicts<E> }
 ): Effect.Effect<Running, SubscribeError, EventBus | Scope.Scope | R> =>
-  Effect.flatMap(Internal.selectSource(options), (source) => begin(name, options, source))
+  Effect.flatMap(Source.ofSubjects(options), (source) => begin(name, options, source))
 
-const begin = (name: string, options: any, source: Internal.Source): Effect.Effect<Running, SubscribeError, any> =>
+/**
+ * A subscription to everything, as long as the scope lasts. What it is given is not decoded at all: the messages themselves,
+ * their payloads as they were published, and what is no message. `Audit` is what most want.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const runRaw = <E, R>(
+  name: string,
+  options: RawOptions<E, R> & { readonly onError: OnError.Verdicts<E> }
+): Effect.Effect<Running, SubscribeError, EventBus | Scope.Scope | R> =>
+  begin(name, options, Source.ofMessages(options))
+
+const begin = (name: string, options: any, source: Source.Source): Effect.Effect<Running, SubscribeError, any> =>
   Effect.gen(function*() {
     const bus = yield* EventBus
-    const otherwise = yield* DefaultVerdict
-    return yield* Internal.run(bus, name, source, {
+    return yield* Internal.run(bus, name, source, options.handler, {
       concurrency: defaultConcurrency,
+      prefetch: (options.concurrency ?? defaultConcurrency) * defaultPrefetch,
       start: "latest",
       drain: defaultDrain,
       deliveries: defaultDeliveries,
       reconnect: defaultReconnect,
       kept: true,
       ...definedOf(options),
-      otherwise
-    }, defaultPrefetch)
+      otherwise: yield* DefaultVerdict,
+      busOnDeadLetter: yield* DeadLetterHandler
+    })
   })
 
 const definedOf = (options: object): object =>
@@ -246,7 +276,7 @@ const definedOf = (options: object): object =>
  *
  * @example
  * ```ts
- * import * as OnError from "effect-skald/bus/OnError"
+ * import type * as OnError from "effect-skald/bus/OnError"
  * import * as Subscription from "effect-skald/bus/Subscription"
  * import * as Event from "effect-skald/event/Event"
  * import { Effect, Schedule, Schema } from "effect"
@@ -283,7 +313,7 @@ export const layer: {
  *
  * @example
  * ```ts
- * import * as OnError from "effect-skald/bus/OnError"
+ * import type * as OnError from "effect-skald/bus/OnError"
  * import * as Subscription from "effect-skald/bus/Subscription"
  * import { Effect } from "effect"
  *

@@ -31,7 +31,18 @@ export interface Options<P> {
   readonly reconnect: Schedule.Schedule<unknown, BusError>
   /** Open while messages are taken and handled. */
   readonly running: Effect.Latch
+  /** Opened when the scope ends: what waits here for anything but its handler need not go on. */
+  readonly closing: Effect.Latch
+  /** What messages are taken through. */
+  readonly gate: Gate | undefined
   readonly isPaused: () => boolean
+}
+
+/** A door to the handlers that may be shut for a while. */
+export interface Gate {
+  /** Waits until a handler may be run. */
+  readonly admitting: Effect.Effect<void>
+  readonly isShut: Effect.Effect<boolean>
 }
 
 /** What later messages of a lane wait for. */
@@ -46,7 +57,7 @@ interface Hold {
  */
 export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const { concurrency, consumer, prefetch, reconnect, running } = options
+    const { concurrency, consumer, gate, prefetch, reconnect, running } = options
     const ready = new Fifo<Work<P>>()
     const lanes = new Map<string, Fifo<Work<P>>>()
     const holds = new Map<string, Hold>()
@@ -128,6 +139,27 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
       return []
     }
 
+    /** Gives back what has not been begun, but for those that wait behind one that has. */
+    const clear = Effect.suspend(() => {
+      const back: Array<Driver.Settlement> = []
+      for (let work = ready.shift(); work !== undefined; work = ready.shift()) {
+        back.push(giveBack(work.delivered, false))
+        if (work.lane === undefined) continue
+        const line = lanes.get(work.lane)!
+        lanes.delete(work.lane)
+        for (let next = line.shift(); next !== undefined; next = line.shift()) {
+          back.push(giveBack(next.delivered, false))
+        }
+      }
+      held -= back.length
+      onRoom?.()
+      return settle(back)
+    })
+
+    /** Lets others have the messages that are not handled here for now. */
+    const passGate = ({ admitting, isShut }: Gate): Effect.Effect<void> =>
+      Effect.flatMap(isShut, (shut) => shut ? Effect.zipRight(clear, admitting) : admitting)
+
     const room = Effect.async<void>((resume) => {
       if (held < prefetch) return resume(Effect.void)
       onRoom = () => {
@@ -139,28 +171,32 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
       })
     })
 
+    /** Has messages handled, or gives them back where that is not to be. */
+    const take = (pulled: ReadonlyArray<Driver.Delivered>, back: boolean): Effect.Effect<void> => {
+      if (back) return settle(pulled.map((delivered) => giveBack(delivered, false)))
+      const refused: Array<Driver.Settlement> = []
+      for (const delivered of pulled) {
+        held++
+        const settlement = admit(options.prepare(delivered))
+        if (settlement === undefined) continue
+        held--
+        refused.push(settlement)
+      }
+      return settle(refused)
+    }
+
     const puller = Effect.gen(function*() {
       for (;;) {
         yield* running.await
         if (held >= prefetch) yield* room
+        if (gate !== undefined) yield* gate.admitting
         yield* Effect.uninterruptibleMask((restore) =>
           Effect.flatMap(
             restore(Effect.retry(Effect.suspend(() => consumer.pull(prefetch - held)), reconnect)),
-            (pulled) => {
-              const refused: Array<Driver.Settlement> = []
-              for (const delivered of pulled) {
-                if (options.isPaused()) {
-                  refused.push(giveBack(delivered, false))
-                  continue
-                }
-                held++
-                const settlement = admit(options.prepare(delivered))
-                if (settlement === undefined) continue
-                held--
-                refused.push(settlement)
-              }
-              return settle(refused)
-            }
+            (pulled) =>
+              gate === undefined
+                ? take(pulled, options.isPaused())
+                : Effect.flatMap(gate.isShut, (shut) => take(pulled, shut || options.isPaused()))
           )
         )
       }
@@ -190,6 +226,7 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
     const worker = Effect.gen(function*() {
       for (;;) {
         if (options.isPaused()) yield* running.await
+        if (gate !== undefined && ready.size > 0) yield* passGate(gate)
         const work = ready.shift()
         if (work === undefined) {
           yield* next
@@ -214,6 +251,7 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
       Effect.gen(function*() {
         yield* Fiber.interrupt(pulling)
         closing = true
+        yield* options.closing.open
         const back: Array<Driver.Settlement> = []
         for (const line of [ready, ...lanes.values()]) {
           for (let work = line.shift(); work !== undefined; work = line.shift()) {

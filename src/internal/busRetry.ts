@@ -1,7 +1,7 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { Failure, type Retry } from "../bus/DeadLetter.ts"
-import type { Verdict } from "../bus/OnError.ts"
+import { deadLetter, type Verdict } from "../bus/OnError.ts"
 import * as SchedulePosition from "../resilience/SchedulePosition.ts"
 
 /** How many failed attempts are remembered with a message. */
@@ -60,11 +60,17 @@ export interface Plan {
   readonly end: "DeadLetter" | "Pause" | "Ignore"
 }
 
-/** Refuses a Schedule whose position cannot be kept with a message. */
-export const compile = (verdict: Verdict): Either.Either<Plan, SchedulePosition.NotResumable> => {
+/** Refuses a Schedule whose position cannot be kept with a message. What is inherited is the bus's own verdict. */
+export const compile = (verdict: Verdict, inherited: Verdict): Either.Either<Plan, SchedulePosition.NotResumable> => {
   const stages: Array<Stage> = []
   let at = verdict
-  while (at._tag === "Retry" || at._tag === "RetryLater") {
+  let from = inherited
+  while (at._tag === "Retry" || at._tag === "RetryLater" || at._tag === "Inherit") {
+    if (at._tag === "Inherit") {
+      at = from
+      from = deadLetter
+      continue
+    }
     const schedule = SchedulePosition.timed(at.schedule)
     if (Either.isLeft(schedule)) return Either.left(schedule.left)
     const later = at._tag === "RetryLater"

@@ -1,0 +1,122 @@
+import * as DateTime from "effect/DateTime"
+import * as Either from "effect/Either"
+import type { Failure, Reason } from "../bus/DeadLetter.ts"
+import type * as Driver from "../bus/BusDriver.ts"
+import type { Garbled, Message } from "../bus/Message.ts"
+import type { Delivery } from "../bus/Subscription.ts"
+import type { Metadata } from "../event/Envelope.ts"
+import type { Formats } from "../event/PayloadFormat.ts"
+import * as Retry from "./busRetry.ts"
+import * as Claims from "./claims.ts"
+import * as Faults from "./faults.ts"
+import type { Source } from "./subscriptionSource.ts"
+
+/** A message that a handler can be given. */
+export interface Readable {
+  readonly _tag: "event"
+  readonly event: unknown
+  readonly metadata: Metadata
+  readonly state: Retry.State
+}
+
+/** What was found out about a message when it came. */
+export type Prepared = Readable | {
+  readonly _tag: "dead"
+  readonly reason: Reason
+  readonly failure: Failure
+  readonly state: Retry.State
+}
+
+export const read = ({ message, state: stored }: Driver.Delivered, formats: Formats, source: Source): Prepared => {
+  const state = Retry.decode(stored)
+  if (source._tag === "raw") return { _tag: "event", event: message, metadata: metadataOf(message), state }
+  const dead = (reason: Reason, tag: string, problem: string): Prepared => ({
+    _tag: "dead",
+    reason,
+    failure: { at: 0, tag, message: problem },
+    state
+  })
+  if ("_tag" in message) return dead("undecodable", "Garbled", message.problem)
+  const format = formats.read.get(message.format)
+  if (format === undefined) {
+    // What a claim stood for would be here by now, if it could be found.
+    if (message.format === Claims.format) return dead("undecodable", "PayloadMissing", Claims.problemOf(message))
+    return dead("undecodable", "UnknownFormat", `its format is ${Faults.show(message.format)}`)
+  }
+  let payload: unknown
+  let metadata: Metadata
+  try {
+    payload = format.read(message.payload)
+    metadata = JSON.parse(message.metadata)
+  } catch (error) {
+    return dead("undecodable", "Unreadable", String(error))
+  }
+  const event = source.decode(message, payload, metadata)
+  if (Either.isRight(event)) return { _tag: "event", event: event.right, metadata, state }
+  const { _tag, message: problem } = event.left
+  return dead(_tag === "UnknownEventType" ? "unknownType" : "undecodable", _tag, problem)
+}
+
+/** That of a message which may not have any that can be read. */
+const metadataOf = (message: Message | Garbled): Metadata => {
+  if ("_tag" in message) return {}
+  try {
+    return JSON.parse(message.metadata)
+  } catch {
+    return {}
+  }
+}
+
+export const laneOf = (source: Source, prepared: Prepared, message: Message | Garbled): string | undefined => {
+  const published = "key" in message ? message.key : undefined
+  if (source.key === undefined || prepared._tag === "dead") return published
+  // A key that throws is the handler's business, which will throw as well, or not need it.
+  try {
+    return (source.key as (event: unknown) => string | undefined)(prepared.event) ?? published
+  } catch {
+    return published
+  }
+}
+
+/** A dead letter that is delivered again has no time to live any more. */
+export const isExpired = (message: Message | Garbled, state: Retry.State, now: number): boolean =>
+  "expiresAt" in message && message.expiresAt !== undefined && state.reprocessed === 0 && now >= message.expiresAt
+
+export const deliveryOf = (
+  subscription: string,
+  message: Message | Garbled,
+  metadata: Metadata,
+  attempt: number
+): Delivery => ({
+  subscription,
+  id: message.id,
+  ...("_tag" in message
+    ? { type: "", subject: "", key: undefined, source: "/", occurredAt: epoch, publishedAt: epoch }
+    : {
+      type: message.type,
+      subject: message.subject,
+      key: message.key,
+      source: message.source,
+      occurredAt: DateTime.unsafeMake(message.occurredAt),
+      publishedAt: DateTime.unsafeMake(message.publishedAt)
+    }),
+  attempt,
+  metadata
+})
+
+const epoch = DateTime.unsafeMake(0)
+
+export const tagOf = (error: unknown): string =>
+  typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string"
+    ? error._tag
+    : "orElse"
+
+export const failureOf = (error: unknown, at: number): Failure => ({
+  at,
+  tag: typeof error === "object" && error !== null && "_tag" in error
+    ? String(error._tag)
+    : error instanceof Error
+    ? error.name
+    : typeof error,
+  message: error instanceof Error ? error.message : Faults.show(error)
+})

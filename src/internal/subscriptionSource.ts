@@ -1,0 +1,90 @@
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { Garbled, Message } from "../bus/Message.ts"
+import * as Selector from "../bus/Selector.ts"
+import type { Selected } from "../bus/Subscription.ts"
+import type { Metadata, Raw } from "../event/Envelope.ts"
+import * as Event from "../event/Event.ts"
+import * as EventCodec from "../event/EventCodec.ts"
+import { InvalidInput } from "../event/InvalidInput.ts"
+
+/** What a subscription is of, and how its messages become what its handler is given. */
+export type Source = Decoded | Whole
+
+interface Decoded {
+  readonly _tag: "decoded"
+  readonly selector: Selector.Selector
+  /** The event of a message whose payload was read; a failure says why there is none. */
+  readonly decode: (
+    message: Message,
+    payload: unknown,
+    metadata: Metadata
+  ) => Either.Either<unknown, EventCodec.DecodeError>
+  readonly key: ((event: any) => string | undefined) | undefined
+}
+
+/** The messages themselves, whatever they are, for as long as the bus has them. */
+interface Whole {
+  readonly _tag: "raw"
+  readonly selector: Selector.Selector
+  readonly key: ((message: Message | Garbled) => string | undefined) | undefined
+}
+
+/** By event types: decoded by their Schemas, brought up from older versions. */
+export const ofEvents = (options: {
+  readonly events: ReadonlyArray<Event.Any>
+  readonly key?: Source["key"]
+}): Effect.Effect<Source, InvalidInput> =>
+  Effect.try({
+    try: () => {
+      const codec = EventCodec.make(Event.group<any>(options.events), {})
+      return {
+        _tag: "decoded",
+        selector: Selector.types(Event.storedTypes(options.events)),
+        decode: (message: Message, payload: unknown, metadata: Metadata) =>
+          Either.map(codec.decode(rawOf(message, payload, metadata)), (recorded) => recorded.payload),
+        key: options.key
+      }
+    },
+    catch: (error) => {
+      if (error instanceof InvalidInput) return error
+      throw error
+    }
+  })
+
+/** By subjects, undecoded. */
+export const ofSubjects = (options: {
+  readonly select: Selector.Input
+  readonly key?: Source["key"]
+}): Effect.Effect<Source, InvalidInput> =>
+  Effect.map(Selector.make(options.select), (selector) => ({
+    _tag: "decoded",
+    selector,
+    decode: ({ schemaVersion, type }, payload) =>
+      Either.right({ _tag: type, schemaVersion, payload } satisfies Selected),
+    key: options.key
+  }))
+
+/** Everything, as it is. */
+export const ofMessages = ({ key }: { readonly key?: Whole["key"] }): Source => ({
+  _tag: "raw",
+  selector: Selector.all,
+  key
+})
+
+/** As an event that was recorded nowhere. */
+const rawOf = (message: Message, payload: unknown, metadata: Metadata): Raw => ({
+  id: message.id,
+  stream: message.subject as Raw["stream"],
+  version: 0 as Raw["version"],
+  position: 0 as Raw["position"],
+  type: message.type,
+  schemaVersion: message.schemaVersion,
+  payload,
+  metadata,
+  source: message.source,
+  tags: [],
+  occurredAt: DateTime.unsafeMake(message.occurredAt),
+  recordedAt: DateTime.unsafeMake(message.publishedAt)
+})
