@@ -121,6 +121,8 @@ export type Outcome =
 export interface Service<out C extends Driver.Capability = never> {
   readonly driver: string
   readonly capabilities: ReadonlySet<Driver.Capability>
+  /** The most that it takes. */
+  readonly limits: Driver.Limits
   /** Ends when the bus has taken all of them for good, as far as its driver's capabilities go. */
   readonly publish: (
     messages: ReadonlyArray<NewMessage>

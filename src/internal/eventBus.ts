@@ -63,6 +63,7 @@ const makeEncoded = <C extends Driver.Capability>(
     const service: Service = {
       driver: driver.name,
       capabilities: can,
+      limits: driver.limits,
       publish,
       cancel: (id) => {
         const problem = EventId.problem(id)
