@@ -3,21 +3,17 @@
  *
  * @since 0.1.0
  */
-import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
-import * as DateTime from "effect/DateTime"
+import type * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
-import { PayloadFormat } from "../event/PayloadFormat.ts"
-import * as Retry from "../internal/busRetry.ts"
-import * as Faults from "../internal/faults.ts"
-import * as Json from "../internal/json.ts"
+import type * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
+import type { InvalidInput } from "../event/InvalidInput.ts"
+import * as Internal from "../internal/deadLetters.ts"
 import type { BusError } from "./BusError.ts"
 import type { DeadLetter, Key, Reason } from "./DeadLetter.ts"
-import type { Count, Filter as StoredFilter } from "./DeadLetterStore.ts"
 import { EventBus } from "./EventBus.ts"
 
 /**
@@ -27,6 +23,22 @@ import { EventBus } from "./EventBus.ts"
  * @category constants
  */
 export const batchSize = 100
+
+/**
+ * How long {@link layerExpiry} keeps dead letters when nothing is said.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultKeep: Duration.Duration = Duration.days(7)
+
+/**
+ * How often {@link layerExpiry} looks for those that are too old.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultExpiryEvery: Duration.Duration = Duration.hours(1)
 
 /**
  * Which dead letters: those that meet all that is given; `{}` for all.
@@ -45,6 +57,22 @@ export interface Filter {
   readonly since?: DateTime.DateTime.Input | undefined
   /** Put aside before this instant. */
   readonly until?: DateTime.DateTime.Input | undefined
+  /** What automatic retries have decided: nothing yet, that it waits for its time, or that it has failed for good. */
+  readonly retry?: "undecided" | "waiting" | "failed" | undefined
+}
+
+/**
+ * How far the work on many dead letters has come.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Progress {
+  /** How many there were at the beginning. */
+  readonly total: number
+  readonly done: number
+  /** How many were left where they are: what was no message is not delivered, and others may have been faster. */
+  readonly left: number
 }
 
 /**
@@ -55,6 +83,8 @@ export interface Filter {
  */
 export interface Statistics {
   readonly total: number
+  /** Those that automatic retries have given up. */
+  readonly permanentlyFailed: number
   readonly byReason: { readonly [reason: string]: number }
   readonly byType: { readonly [type: string]: number }
   readonly bySubscription: { readonly [subscription: string]: number }
@@ -75,13 +105,20 @@ export interface Service {
    * Delivers to its own subscription alone, under its own id: its attempts are counted anew, its history goes on, its time to
    * live is over and done with. Answers how many. What was no message stays where it is.
    *
-   * A letter is delivered before it is removed: a crash between the two leaves both, and loses neither.
+   * A letter is delivered before it is removed: a crash between the two leaves both, and loses neither. Those that were there
+   * at the beginning are delivered, however many; one that is put aside again meanwhile is not delivered twice.
    */
   readonly reprocess: (filter: Filter) => Effect.Effect<number, BusError | InvalidInput>
+  /** {@link Service.reprocess}, telling after each batch how far it is. It goes on as far as the stream is drawn. */
+  readonly reprocessing: (filter: Filter) => Stream.Stream<Progress, BusError | InvalidInput>
   /** Mends the payload, a JSON value. Answers whether there was such a letter. */
   readonly edit: (key: Key, payload: unknown) => Effect.Effect<boolean, BusError | InvalidInput>
   /** Answers how many. */
   readonly remove: (filter: Filter) => Effect.Effect<number, BusError | InvalidInput>
+  /** {@link Service.remove}, telling after each batch how far it is. */
+  readonly removing: (filter: Filter) => Stream.Stream<Progress, BusError | InvalidInput>
+  /** Removes those that were put aside longer ago than this. Answers how many. */
+  readonly purge: (age: Duration.DurationInput) => Effect.Effect<number, BusError | InvalidInput>
 }
 
 /**
@@ -112,110 +149,51 @@ export class DeadLetters extends Context.Tag("effect-skald/bus/DeadLetters")<Dea
  */
 export const layer: Layer.Layer<DeadLetters, never, EventBus> = Layer.effect(
   DeadLetters,
-  Effect.gen(function*() {
-    const bus = yield* EventBus
-    const formats = yield* PayloadFormat
-    const store = bus.deadLetters
-
-    const pages = (filter: StoredFilter) =>
-      Stream.paginateChunkEffect(
-        undefined as DeadLetter | undefined,
-        (after) =>
-          Effect.map(store.page(filter, after, batchSize), (page) => [
-            Chunk.unsafeFromArray(page),
-            page.length < batchSize ? Option.none() : Option.some(page[page.length - 1])
-          ])
-      )
-
-    /** Batch by batch, over those that were there at the beginning: one that comes back meanwhile stands after them. */
-    const each = (
-      filter: Filter,
-      run: (batch: ReadonlyArray<DeadLetter>) => Effect.Effect<number, BusError>
-    ): Effect.Effect<number, BusError | InvalidInput> =>
-      Effect.flatMap(check(filter), (stored) => {
-        const from = (after: DeadLetter | undefined, done: number): Effect.Effect<number, BusError> =>
-          Effect.flatMap(store.page(stored, after, batchSize), (page) =>
-            page.length === 0
-              ? Effect.succeed(done)
-              : Effect.flatMap(run(page), (count) =>
-                page.length < batchSize
-                  ? Effect.succeed(done + count)
-                  : from(page[page.length - 1], done + count)))
-        return from(undefined, 0)
-      })
-
-    const reprocess = (batch: ReadonlyArray<DeadLetter>) => {
-      const bySubscription = new Map<string, Array<DeadLetter>>()
-      for (const letter of batch) {
-        if ("_tag" in letter.message) continue
-        const known = bySubscription.get(letter.subscription)
-        if (known === undefined) bySubscription.set(letter.subscription, [letter])
-        else known.push(letter)
-      }
-      return Effect.reduce(bySubscription, 0, (count, [subscription, letters]) =>
-        Effect.zipRight(
-          bus.redeliver(
-            subscription,
-            letters.map(({ history, message, reprocessed }) => ({
-              message: message as Exclude<typeof message, { readonly _tag: string }>,
-              state: Retry.encode(Retry.again(history, reprocessed + 1))
-            }))
-          ),
-          Effect.map(store.remove(letters), () => count + letters.length)
-        ))
-    }
-
-    return {
-      get: (key) => Effect.map(store.get(key), Option.fromNullable),
-      list: (filter) => Stream.unwrap(Effect.map(check(filter), pages)),
-      statistics: (filter) => Effect.map(Effect.flatMap(check(filter), store.counts), statisticsOf),
-      reprocess: (filter) => each(filter, reprocess),
-      edit: (key, payload) => {
-        const faults = Faults.make()
-        if (payload === undefined) faults.add("payload", "must be a JSON value, got undefined")
-        else Json.check(payload, "payload", faults)
-        return Effect.flatMap(
-          Faults.orInvalid(faults, () => payload),
-          (value) =>
-            Effect.flatMap(store.get(key), (letter): Effect.Effect<boolean, BusError | InvalidInput> => {
-              if (letter === undefined) return Effect.succeed(false)
-              const { message } = letter
-              if ("_tag" in message) return refuse("key", "must be the key of a message, and it is of what was none")
-              const mended = { ...message, format: formats.write.name, payload: formats.write.write(value) }
-              return store.mend(key, mended)
-            })
-        )
-      },
-      remove: (filter) => each(filter, store.remove)
-    }
-  })
+  Effect.flatMap(EventBus, (bus) => Internal.of(bus, batchSize))
 )
 
-const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInput> =>
-  Effect.fail(new InvalidInput({ faults: [new Fault({ path, problem })] }))
-
-const check = (filter: Filter): Effect.Effect<StoredFilter, InvalidInput> => {
-  const faults = Faults.make()
-  const instant = (input: DateTime.DateTime.Input | undefined, path: string) => {
-    if (input === undefined) return undefined
-    const read = DateTime.make(input)
-    if (Option.isNone(read)) faults.add(path, `must be an instant, got ${Faults.show(input)}`)
-    return Option.getOrUndefined(read)?.epochMillis
-  }
-  const stored = { ...filter, since: instant(filter.since, "since"), until: instant(filter.until, "until") }
-  return Effect.suspend(() => Faults.orInvalid(faults, () => stored))
+/**
+ * How the expiry of dead letters runs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ExpiryOptions {
+  /** How long a letter is kept since it was put aside; {@link defaultKeep} when not given. */
+  readonly keep?: Duration.DurationInput | undefined
+  /** How often those that are too old are looked for; {@link defaultExpiryEvery} when not given. */
+  readonly every?: Duration.DurationInput | undefined
 }
 
-const statisticsOf = (counts: ReadonlyArray<Count>): Statistics => {
-  const sum = (of: (count: Count) => string) => {
-    const sums: { [name: string]: number } = {}
-    for (const count of counts) sums[of(count)] = (sums[of(count)] ?? 0) + count.count
-    return sums
-  }
-  return {
-    total: counts.reduce((total, { count }) => total + count, 0),
-    byReason: sum(({ reason }) => reason),
-    byType: sum(({ type }) => type),
-    bySubscription: sum(({ subscription }) => subscription)
-  }
-}
+/**
+ * Removes dead letters by age, at once and then again and again, for as long as the layer lives. What cannot be removed for the
+ * moment is logged and removed the next time. Several processes may do it.
+ *
+ * @example
+ * ```ts
+ * import * as DeadLetters from "effect-skald/bus/DeadLetters"
+ * import * as EventBus from "effect-skald/bus/EventBus"
+ * import { Layer } from "effect"
+ *
+ * const Letters = DeadLetters.layerExpiry({ keep: "30 days" }).pipe(
+ *   Layer.provideMerge(DeadLetters.layer),
+ *   Layer.provideMerge(EventBus.layerMemory)
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerExpiry = (options: ExpiryOptions = {}): Layer.Layer<never, InvalidInput, DeadLetters> =>
+  Layer.scopedDiscard(Effect.gen(function*() {
+    const letters = yield* DeadLetters
+    const purge = Effect.catchTag(
+      letters.purge(options.keep ?? defaultKeep),
+      "BusError",
+      (error) => Effect.logWarning("dead letters that are too old could not be removed", error)
+    )
+    // options that cannot be used are said at once
+    yield* purge
+    const every = options.every ?? defaultExpiryEvery
+    yield* Effect.forkScoped(Effect.interruptible(Effect.forever(Effect.zipRight(Effect.sleep(every), purge))))
+  }))
