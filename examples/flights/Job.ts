@@ -1,5 +1,5 @@
 /**
- * The whole job: the import, then the report.
+ * The whole job: the import, or a rebuild of what it has led to, then the report.
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import { DateTime, Effect, HashMap, Option } from "effect"
@@ -9,6 +9,7 @@ import * as Import from "./Import.ts"
 import * as Input from "./Input.ts"
 import * as Names from "./Names.ts"
 import * as Punctuality from "./Punctuality.ts"
+import * as Rebuild from "./Rebuild.ts"
 import * as Report from "./Report.ts"
 import { Screen } from "./Screen.ts"
 
@@ -22,16 +23,18 @@ export interface Options {
   readonly data: string | undefined
   readonly limit: number
   readonly json: string | undefined
+  readonly rebuild: boolean
 }
 
-export const run = ({ data, json, limit }: Options) =>
+export const run = ({ data, json, limit, rebuild }: Options) =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     const screen = yield* Screen
     yield* Punctuality.tables
 
     const names = yield* Names.names
-    const imported = yield* Import.run(yield* Input.survey(data ?? Names.flights(), limit))
+    const rebuilt = rebuild ? yield* Rebuild.run : undefined
+    const imported = rebuild ? undefined : yield* Import.run(yield* Input.survey(data ?? Names.flights(), limit))
 
     const { statistics: { state: statistics } } = yield* Punctuality.catchUp
     const flights = Option.getOrElse(HashMap.get(statistics.byType, FlightDeparted.tag), () => 0)
@@ -39,7 +42,13 @@ export const run = ({ data, json, limit }: Options) =>
 
     const codes = Report.mostDisrupted(report, someAirports).map(({ code }) => AirportCode.make(code))
     const then = yield* airports.states(codes, { occurredAt: noon })
-    const details = { names, imported, asOf: noon, then: then.map(([code, { state }]) => [code, state] as const) }
+    const details = {
+      names,
+      imported,
+      rebuilt,
+      asOf: noon,
+      then: then.map(([code, { state }]) => [code, state] as const)
+    }
 
     yield* screen.show(Report.text(report, details, { columns: screen.columns, colors: screen.hasColors }))
     if (json !== undefined) yield* fs.writeFileString(json, `${JSON.stringify(report, null, 2)}\n`)

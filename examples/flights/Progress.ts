@@ -8,6 +8,8 @@ import { Screen } from "./Screen.ts"
 export interface Progress {
   /** Says that something was done. Costs next to nothing. */
   readonly add: (count: number) => void
+  /** Says how things stand, where the end moves as well. */
+  readonly set: (standing: { readonly done: number; readonly total: number }) => void
 }
 
 /** How things stand. */
@@ -18,20 +20,23 @@ export interface Standing {
   readonly rate: number
   /** Seconds. */
   readonly left: number
+  /** What is counted: `flights` when not given. */
+  readonly unit?: string | undefined
 }
 
 /** Shows the progress until the scope ends. What an earlier run did is there from the beginning, and has no part in the rate. */
 export const make = (options: {
   readonly before: number
   readonly total: number
+  readonly unit?: string | undefined
 }): Effect.Effect<Progress, never, Screen | Scope.Scope> =>
   Effect.gen(function*() {
     const screen = yield* Screen
     const began = yield* Clock.currentTimeMillis
-    let done = options.before
+    let { before: done, total } = options
     const show = Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const rate = now > began ? (done - options.before) / (now - began) * 1_000 : 0
-      const standing = { done, total: options.total, rate, left: rate > 0 ? (options.total - done) / rate : Infinity }
+      const standing = { done, total, rate, left: rate > 0 ? (total - done) / rate : Infinity, unit: options.unit }
       return screen.status(screen.isTerminal ? bar(standing, screen.columns) : line(standing))
     })
     yield* Effect.addFinalizer(() => Effect.zipRight(show, screen.settle))
@@ -42,6 +47,10 @@ export const make = (options: {
     return {
       add: (count) => {
         done += count
+      },
+      set: (standing) => {
+        done = standing.done
+        total = standing.total
       }
     }
   })
@@ -54,10 +63,10 @@ export const bar = (standing: Standing, columns: number): string => {
 }
 
 /** The same without the bar. */
-export const line = ({ done, left, rate, total }: Standing): string =>
+export const line = ({ done, left, rate, total, unit = "flights" }: Standing): string =>
   [
     `${percent(done, total).toString().padStart(3)} %`,
-    `${count(done)} of ${count(total)} flights`,
+    `${count(done)} of ${count(total)} ${unit}`,
     `${count(Math.round(rate))}/s`,
     done >= total ? "done" : `${duration(left)} left`
   ].join("  ")

@@ -2,12 +2,21 @@
  * What the flights add up to: two SQL tables beside the events, in the same database, and statistics of the events themselves.
  *
  * A projection writes its table and its checkpoint in one transaction, so that each event counts once, whatever is killed
- * when.
+ * when. A rebuild writes a table of its own, and the one before answers until it has come as far.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
-import { DateTime, Effect } from "effect"
+import type { SqlError } from "@effect/sql/SqlError"
+import { DateTime, Effect, type Stream } from "effect"
 import * as Projection from "effect-skald/cqrs/Projection"
+import { Generation } from "effect-skald/cqrs/ProjectionContext"
+import * as ProjectionRebuild from "effect-skald/cqrs/ProjectionRebuild"
 import * as Projections from "effect-skald/cqrs/Projections"
+import type { InvalidInput } from "effect-skald/event/InvalidInput"
+import type { ReadError } from "effect-skald/store/Category"
+import type { CheckpointConflict, CheckpointStore } from "effect-skald/store/CheckpointStore"
+import type { EventStore } from "effect-skald/store/EventStore"
+import type { SnapshotStore } from "effect-skald/store/SnapshotStore"
+import type { StoreError } from "effect-skald/store/StoreError"
 import { AirportDisrupted, AirportRecovered, Airports, FlightDeparted } from "./Airport.ts"
 
 /** So many minutes late are late in the report. */
@@ -29,6 +38,11 @@ export type DayRow = {
   readonly late: number
 }
 
+/** The table of a model; each rebuild writes another. */
+const airportsOf = (generation: number): string => tableOf("punctuality_by_airport", generation)
+const daysOf = (generation: number): string => tableOf("punctuality_by_day", generation)
+const tableOf = (name: string, generation: number): string => generation === 0 ? name : `${name}_${generation}`
+
 export const ByAirport = Projection.handler("punctuality-by-airport", {
   events: [FlightDeparted, AirportDisrupted, AirportRecovered],
   handle: Effect.fnUntraced(function*(events) {
@@ -47,12 +61,12 @@ export const ByAirport = Projection.handler("punctuality-by-airport", {
     }
     const sql = yield* SqlClient.SqlClient
     yield* sql`
-      INSERT INTO punctuality_by_airport ${sql.insert([...rows.values()])}
+      INSERT INTO ${sql(airportsOf(yield* Generation))} AS known ${sql.insert([...rows.values()])}
       ON CONFLICT (code) DO UPDATE SET
-        departures = punctuality_by_airport.departures + excluded.departures,
-        "totalDelay" = punctuality_by_airport."totalDelay" + excluded."totalDelay",
-        disruptions = punctuality_by_airport.disruptions + excluded.disruptions,
-        recoveries = punctuality_by_airport.recoveries + excluded.recoveries`
+        departures = known.departures + excluded.departures,
+        "totalDelay" = known."totalDelay" + excluded."totalDelay",
+        disruptions = known.disruptions + excluded.disruptions,
+        recoveries = known.recoveries + excluded.recoveries`
   })
 })
 
@@ -67,34 +81,84 @@ export const ByDay = Projection.handler("punctuality-by-day", {
     }
     const sql = yield* SqlClient.SqlClient
     yield* sql`
-      INSERT INTO punctuality_by_day ${sql.insert([...rows.values()])}
+      INSERT INTO ${sql(daysOf(yield* Generation))} AS known ${sql.insert([...rows.values()])}
       ON CONFLICT (day) DO UPDATE SET
-        departures = punctuality_by_day.departures + excluded.departures,
-        late = punctuality_by_day.late + excluded.late`
+        departures = known.departures + excluded.departures,
+        late = known.late + excluded.late`
   })
 })
 
 /** One of the library's own: how many events, and of which types. It is kept as one value, beside the snapshots. */
 export const Statistics = Projections.statistics("flight-statistics", { category: Airports.name })
 
-/** Makes the tables where they are missing, in SQL that SQLite and PostgreSQL both understand. */
+/** In SQL that SQLite and PostgreSQL both understand. */
+const makeAirports = (generation: number) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    sql`
+      CREATE TABLE IF NOT EXISTS ${sql(airportsOf(generation))} (
+        code TEXT PRIMARY KEY,
+        departures INTEGER NOT NULL,
+        "totalDelay" INTEGER NOT NULL,
+        disruptions INTEGER NOT NULL,
+        recoveries INTEGER NOT NULL
+      )`)
+
+const makeDays = (generation: number) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    sql`
+      CREATE TABLE IF NOT EXISTS ${sql(daysOf(generation))} (
+        day TEXT PRIMARY KEY,
+        departures INTEGER NOT NULL,
+        late INTEGER NOT NULL
+      )`)
+
+const drop = (table: string) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql`DROP TABLE IF EXISTS ${sql(table)}`)
+
+/** Makes the tables that answer, where they are missing. */
 export const tables = Effect.gen(function*() {
-  const sql = yield* SqlClient.SqlClient
-  yield* sql`
-    CREATE TABLE IF NOT EXISTS punctuality_by_airport (
-      code TEXT PRIMARY KEY,
-      departures INTEGER NOT NULL,
-      "totalDelay" INTEGER NOT NULL,
-      disruptions INTEGER NOT NULL,
-      recoveries INTEGER NOT NULL
-    )`
-  yield* sql`
-    CREATE TABLE IF NOT EXISTS punctuality_by_day (
-      day TEXT PRIMARY KEY,
-      departures INTEGER NOT NULL,
-      late INTEGER NOT NULL
-    )`
+  yield* makeAirports(yield* ProjectionRebuild.generation(ByAirport))
+  yield* makeDays(yield* ProjectionRebuild.generation(ByDay))
 })
+
+/** What a rebuild of a table does: it fills an empty one, which takes the place of the one before. */
+const inTable = <E, R>(
+  table: (generation: number) => string,
+  make: (generation: number) => Effect.Effect<unknown, E, R>
+) => ({
+  prepare: (generation: number) => Effect.zipRight(drop(table(generation)), make(generation)),
+  swap: ({ from }: { readonly from: number }) => drop(table(from))
+})
+
+/** A projection that can be made anew. */
+export interface Rebuild {
+  readonly name: string
+  /** Which model of it answers. */
+  readonly generation: Effect.Effect<number, StoreError | InvalidInput, CheckpointStore | SnapshotStore>
+  /** Makes it anew. */
+  readonly progress: Stream.Stream<
+    ProjectionRebuild.Progress,
+    ReadError | CheckpointConflict | SqlError,
+    EventStore | CheckpointStore | SnapshotStore | SqlClient.SqlClient
+  >
+}
+
+export const rebuilds: ReadonlyArray<Rebuild> = [
+  {
+    name: ByAirport.name,
+    generation: ProjectionRebuild.generation(ByAirport),
+    progress: ProjectionRebuild.rebuild(ByAirport, inTable(airportsOf, makeAirports))
+  },
+  {
+    name: ByDay.name,
+    generation: ProjectionRebuild.generation(ByDay),
+    progress: ProjectionRebuild.rebuild(ByDay, inTable(daysOf, makeDays))
+  },
+  {
+    name: Statistics.name,
+    generation: ProjectionRebuild.generation(Statistics),
+    progress: ProjectionRebuild.rebuild(Statistics)
+  }
+]
 
 /**
  * Brings the projections up to the head of the log, each from where it was.
@@ -111,7 +175,11 @@ export const catchUp = Effect.all({
 /** The rows of both tables, in the order of their keys. */
 export const rows = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  const airports = yield* sql<AirportRow>`SELECT * FROM punctuality_by_airport ORDER BY code`
-  const days = yield* sql<DayRow>`SELECT * FROM punctuality_by_day ORDER BY day`
-  return { airports, days }
-})
+  const airports = sql(airportsOf(yield* ProjectionRebuild.generation(ByAirport)))
+  const days = sql(daysOf(yield* ProjectionRebuild.generation(ByDay)))
+  return {
+    airports: yield* sql<AirportRow>`SELECT * FROM ${airports} ORDER BY code`,
+    days: yield* sql<DayRow>`SELECT * FROM ${days} ORDER BY day`
+  }
+  // both of one moment, though somebody rebuilds meanwhile
+}).pipe((read) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql.withTransaction(read)))

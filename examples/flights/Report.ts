@@ -5,6 +5,7 @@ import { DateTime } from "effect"
 import type { AirportState } from "./Airport.ts"
 import type { Imported } from "./Import.ts"
 import type * as Punctuality from "./Punctuality.ts"
+import type { Rebuilt } from "./Rebuild.ts"
 
 /** The report as data; what `--json` writes. */
 export interface Report {
@@ -30,7 +31,9 @@ export interface Report {
 /** What the text tells beyond that. */
 export interface Details {
   readonly names: ReadonlyMap<string, string>
-  readonly imported: Imported
+  /** What this run did: read flights, or project those that were there anew. */
+  readonly imported: Imported | undefined
+  readonly rebuilt?: Rebuilt | undefined
   /** How some airports were as of an instant. */
   readonly asOf: DateTime.Utc
   readonly then: ReadonlyArray<readonly [code: string, AirportState]>
@@ -81,15 +84,15 @@ export const text = (
 ): string => {
   const pen = ink(screen.colors)
   return [
-    totals(report, details.imported, pen),
+    totals(report, details.imported?.malformed ?? 0, pen),
     disrupted(report, details.names, pen),
     days(report, screen.columns, pen),
     asOf(details, pen),
-    rates(details.imported, pen)
+    rates(details, pen)
   ].filter((section) => section.length > 0).map((section) => section.join("\n")).join("\n\n") + "\n"
 }
 
-const totals = (report: Report, { malformed }: Imported, pen: Ink): ReadonlyArray<string> => {
+const totals = (report: Report, malformed: number, pen: Ink): ReadonlyArray<string> => {
   const sum = (of: (airport: Report["airports"][number]) => number) =>
     report.airports.reduce((all, a) => all + of(a), 0)
   const late = report.days.reduce((all, day) => all + day.late, 0)
@@ -191,14 +194,19 @@ const asOf = ({ asOf, names, then }: Details, pen: Ink): ReadonlyArray<string> =
     )
   ]
 
-const rates = ({ events, flights, seconds }: Imported, pen: Ink): ReadonlyArray<string> =>
-  flights === 0
-    ? [pen.pale("There was nothing new to record.")]
-    : [
-      pen.title("This run"),
-      `  ${plural(flights, "flight")} and ${plural(events, "event")} recorded in ${seconds.toFixed(1)} s: ` +
-      `${count(perSecond(flights, seconds))} flights/s, ${count(perSecond(events, seconds))} events/s`
-    ]
+const rates = ({ imported, rebuilt }: Details, pen: Ink): ReadonlyArray<string> => [
+  ...(rebuilt === undefined ? [] : [
+    pen.title("This run"),
+    `  ${plural(rebuilt.projections, "projection")} made anew of ${plural(rebuilt.events, "event")} in ` +
+    `${rebuilt.seconds.toFixed(1)} s: ${count(perSecond(rebuilt.events, rebuilt.seconds))} events/s`
+  ]),
+  ...(imported === undefined ? [] : imported.flights === 0 ? [pen.pale("There was nothing new to record.")] : [
+    pen.title("This run"),
+    `  ${plural(imported.flights, "flight")} and ${plural(imported.events, "event")} recorded in ` +
+    `${imported.seconds.toFixed(1)} s: ${count(perSecond(imported.flights, imported.seconds))} flights/s, ` +
+    `${count(perSecond(imported.events, imported.seconds))} events/s`
+  ])
+]
 
 // ------------------------------------------------------------------------------------------------------------- setting
 

@@ -4,7 +4,7 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import { Layer, Redacted } from "effect"
 import type { InvalidInput } from "effect-skald/event/InvalidInput"
-import type * as Memory from "effect-skald/Memory"
+import * as Memory from "effect-skald/Memory"
 import * as Postgres from "effect-skald/Postgres"
 import * as Sqlite from "effect-skald/Sqlite"
 import * as Redis from "effect-skald/store/Redis"
@@ -22,6 +22,8 @@ export type Store =
   | { readonly _tag: "Postgres"; readonly url: Redacted.Redacted }
   /** Redis has no tables: those that the projections write, and how far they have come, are in a SQLite file. */
   | { readonly _tag: "Redis"; readonly url: Redacted.Redacted; readonly filename: string }
+  /** Nothing outlives the program. */
+  | { readonly _tag: "Memory" }
 
 /** What the program needs of it. */
 export type Services = Memory.Services | SqlClient.SqlClient
@@ -40,20 +42,29 @@ export const layer = (
         Layer.mergeAll(Redis.layer(), RedisSnapshots.layer(), RedisLeases.layer()).pipe(
           Layer.provide(RedisClient.layer({ url: store.url }))
         ),
-        SqlCheckpoints.layer().pipe(Layer.provideMerge(SqliteClient.layer({ filename: store.filename })))
+        tablesIn(store.filename)
       )
+    case "Memory":
+      // the tables, and how far they have come, in one place: the last of two that give a service counts
+      return Layer.merge(Memory.layer, tablesIn(":memory:"))
   }
 }
+
+/** SQL tables, and the checkpoints that are committed with them. */
+const tablesIn = (filename: string) => SqlCheckpoints.layer().pipe(Layer.provideMerge(SqliteClient.layer({ filename })))
 
 /** The file where nothing else is said. */
 const defaultFile = "flights.db"
 
 /**
- * The store that a command line names: by the address, `postgres://…`, `redis://…` or `sqlite:FILE`, and a file. Answers with
- * what is wrong otherwise.
+ * The store that a command line names: by the address, `postgres://…`, `redis://…`, `sqlite:FILE` or `memory`, and a file.
+ * Answers with what is wrong otherwise.
  */
 export const parse = (address: string | undefined, file: string | undefined): Store | string => {
   if (address === undefined) return { _tag: "Sqlite", filename: file ?? defaultFile }
+  if (address === "memory") {
+    return file === undefined ? { _tag: "Memory" } : "--db is for SQLite and Redis: --store names memory."
+  }
   const kind = /^([a-z][a-z0-9+]*):/.exec(address)?.[1]
   const isRedis = kind === "redis" || kind === "rediss"
   if (isRedis || kind === "postgres" || kind === "postgresql") {
@@ -65,7 +76,7 @@ export const parse = (address: string | undefined, file: string | undefined): St
       : "--db is for SQLite and Redis: --store names another database."
   }
   if (kind !== "sqlite") {
-    return `--store must begin with postgres://, redis:// or sqlite:, got ${
+    return `--store must begin with postgres://, redis:// or sqlite:, or be memory, got ${
       kind === undefined ? "neither" : `${kind}:`
     }.`
   }

@@ -18,7 +18,13 @@ const main = Effect.gen(function*() {
   if (command._tag === "Help") return yield* show(Cli.help)
   yield* Job.run(command).pipe(
     Effect.provide(Store.layer(command.store)),
-    Effect.onInterrupt(() => note("Stopped. Start again on the same store to go on."))
+    Effect.onInterrupt(() =>
+      note(
+        command.rebuild
+          ? "Stopped. Start it again with --rebuild to go on; until then the report is of what was there before."
+          : "Stopped. Start again on the same store to go on."
+      )
+    )
   )
 })
 

@@ -12,6 +12,7 @@ import { CheckpointConflict } from "../store/CheckpointStore.ts"
 import { EventStore } from "../store/EventStore.ts"
 import { LeaseLost } from "../store/Lease.ts"
 import { copy } from "./copy.ts"
+import { turn } from "./eventLoop.ts"
 import { open } from "./projectionOpen.ts"
 import * as Site from "./projectionSite.ts"
 import { fold } from "./projectionStateWork.ts"
@@ -40,13 +41,18 @@ export const project = <R>(
   after: (projected: number) => Effect.Effect<void, unknown, any>
 ): Effect.Effect<void, unknown, any> => {
   const run = (onProjected: Effect.Effect<void>) =>
-    Effect.suspend(() =>
-      Stream.runForEachChunk(read(), (chunk) =>
-        Effect.zipRight(
+    Effect.suspend(() => {
+      let isFirst = true
+      return Stream.runForEachChunk(read(), (chunk) => {
+        const accepted = Effect.zipRight(
           work.accept(Chunk.toReadonlyArray(chunk)),
           Effect.zipRight(Effect.suspend(() => after(chunk.length)), onProjected)
-        ))
-    )
+        )
+        if (!isFirst) return Effect.zipRight(turn, accepted)
+        isFirst = false
+        return accepted
+      })
+    })
   if (options?.retry === undefined) return run(Effect.void)
   return Effect.flatMap(Schedule.driver(options.retry), (driver) => {
     const again: Effect.Effect<void, unknown, any> = Effect.catchAll(run(driver.reset), (error) =>

@@ -148,6 +148,30 @@ const rows = (file: string, table: string): number => {
   }
 }
 
+/** Waits until a condition holds in a database file, and lets nobody write to it from that moment on, until released. */
+const held = (file: string, condition: (db: Database.Database) => boolean) =>
+  Effect.async<() => void>((resume) => {
+    const db = new Database(file)
+    const look = () => {
+      db.exec("BEGIN IMMEDIATE")
+      if (condition(db)) {
+        return resume(Effect.succeed(() => {
+          db.exec("ROLLBACK")
+          db.close()
+        }))
+      }
+      db.exec("ROLLBACK")
+      setTimeout(look, 1)
+    }
+    look()
+  })
+
+/** How many departures the rows of a table count; none while there is no table. */
+const departures = (db: Database.Database, table: string): number =>
+  db.prepare("SELECT count(*) FROM sqlite_master WHERE name = ?").pluck().get(table) === 0
+    ? 0
+    : db.prepare(`SELECT coalesce(sum(departures), 0) FROM ${table}`).pluck().get() as number
+
 describe("npm start", () => {
   it.live(
     "reports what a direct computation over the same file gives; started again, it doubles nothing",
@@ -195,9 +219,71 @@ describe("npm start", () => {
         assert.deepStrictEqual(readJson(jsonAgain), expected)
         assert.strictEqual(rows(db, "skald_events"), expected.events)
         assert.include(again.stdout, "There was nothing new to record.")
+
+        // what was made of the events is made anew: killed, stopped, and killed once more, it goes on where it was
+        const jsonRebuilt = join(directory, "rebuilt.json")
+        const rebuild = ["--db", db, "--json", jsonRebuilt, "--rebuild"]
+        let projected = 0
+        for (
+          const [signal, projection] of [
+            ["SIGKILL", "punctuality_by_airport"],
+            ["SIGINT", "punctuality_by_airport"],
+            ["SIGKILL", "punctuality_by_day"]
+          ] as const
+        ) {
+          if (projection === "punctuality_by_day") projected = 0
+          const before = rows(db, "punctuality_by_day")
+          const done = projected
+          const child = start(rebuild)
+          const release = yield* held(db, (db) => {
+            projected = departures(db, `${projection}_1`)
+            return projected > done
+          })
+          child.kill(signal)
+          if (signal === "SIGINT") release()
+          const ended = yield* child.ended
+          if (signal !== "SIGINT") release()
+          assert.strictEqual(ended.signal ?? ended.code, signal === "SIGINT" ? 130 : signal, ended.stderr)
+          if (signal === "SIGINT") {
+            assert.include(ended.stderr, "Going on with punctuality-by-airport after position ")
+            assert.include(ended.stderr, "Stopped. Start it again with --rebuild to go on")
+          }
+          assert.isFalse(fs.existsSync(jsonRebuilt))
+          assert.strictEqual(rows(db, "punctuality_by_day"), before, "the old model answers")
+        }
+        // without --rebuild it reports from what is there, old and new
+        const between = yield* run(["--db", db, "--json", jsonAgain])
+        assert.strictEqual(between.code, 0, between.stderr)
+        assert.deepStrictEqual(readJson(jsonAgain), expected)
+
+        const rebuilt = yield* run(rebuild)
+        assert.strictEqual(rebuilt.code, 0, rebuilt.stderr)
+        assert.deepStrictEqual(readJson(jsonRebuilt), expected)
+        assert.notInclude(rebuilt.stderr, "by-airport", "what was swapped in is not made once more")
+        assert.match(rebuilt.stderr, /^Going on with punctuality-by-day after position [\d,]+\.$/m)
+        assert.match(rebuilt.stderr, /^100 %  ([\d,]+) of \1 positions  [\d,]+\/s  done$/m)
+        const made = /^ {2}2 projections made anew of ([\d,]+) events in/m.exec(rebuilt.stdout)?.[1] ?? ""
+        assert.isBelow(Number(made.replace(",", "")), 2 * expected.events, "it goes on where it was")
+        for (const table of ["punctuality_by_airport", "punctuality_by_day"]) {
+          assert.strictEqual(rows(db, table), 0, "the old table is gone")
+          assert.isAbove(rows(db, `${table}_1`), 80)
+        }
+        const shown = (text: string) => text.slice(0, text.indexOf("This run"))
+        assert.strictEqual(shown(rebuilt.stdout), shown(first.stdout))
+        assert.strictEqual(rows(db, "skald_events"), expected.events)
       }).pipe(Effect.scoped),
     120_000
   )
+
+  it.live("reports the same in memory, and leaves nothing", () =>
+    Effect.gen(function*() {
+      const directory = yield* tempDirectory
+      const json = join(directory, "report.json")
+      const ended = yield* run(["--store", "memory", "--json", json, "--limit", "500"])
+      assert.strictEqual(ended.code, 0, ended.stderr)
+      assert.deepStrictEqual(readJson(json), computed(data().slice(0, 500)))
+      assert.deepStrictEqual(fs.readdirSync(directory), ["report.json"])
+    }).pipe(Effect.scoped), 60_000)
 
   it.live("killed in the middle again and again, or stopped, ends with the same report", () =>
     Effect.gen(function*() {
@@ -240,21 +326,35 @@ describe("npm start", () => {
       Effect.gen(function*() {
         const directory = yield* tempDirectory
         const none = join(directory, "none.json")
+        const empty = join(directory, "empty.db")
         const noDatabase = join(directory, "no.db")
         fs.writeFileSync(noDatabase, "this is no database, and it is not touched")
-        const [help, usage, missing, unusable] = yield* Effect.all([
+        const [help, usage, missing, unusable, inMemory, nothing] = yield* Effect.all([
           run(["--help"], ["--import", "tsx", main]),
           run(["--limit", "many", "--speed"]),
           run(["--data", none, "--db", join(directory, "a.db")]),
-          run(["--limit", "1", "--db", noDatabase])
+          run(["--limit", "1", "--db", noDatabase]),
+          run(["--store", "memory", "--rebuild"]),
+          run(["--db", empty, "--rebuild"])
         ])
         assert.deepInclude(help, { code: 0, stderr: "" })
-        for (const option of ["--data FILE", "--db FILE", "--store URL", "--limit N", "--json FILE", "--help"]) {
+        for (
+          const option of ["--data FILE", "--db FILE", "--store URL", "--limit N", "--json FILE", "--rebuild", "--help"]
+        ) {
           assert.include(help.stdout, option)
         }
         assert.deepInclude(usage, { code: 2, stdout: "", stderr: "Unknown option '--speed'.\nTry --help.\n" })
         assert.deepInclude(missing, { code: 1, stdout: "" })
         assert.match(missing.stderr, /^Failed: .*none\.json.*\n$/)
+        assert.deepInclude(inMemory, {
+          code: 2,
+          stderr:
+            "--rebuild needs a store that keeps events: in memory there is nothing to rebuild from.\nTry --help.\n"
+        })
+        assert.deepInclude(nothing, {
+          code: 1,
+          stderr: "Failed: the store holds no events to rebuild from; leave --rebuild out to read some\n"
+        })
         assert.deepInclude(unusable, { code: 1, stdout: "" })
         assert.match(unusable.stderr, /^Failed: cannot open SQLite file ".*no\.db" \(corrupt\): .*\n$/)
         assert.strictEqual(fs.readFileSync(noDatabase, "utf8"), "this is no database, and it is not touched")
@@ -332,6 +432,30 @@ Servers.suite("postgres", "npm start on PostgreSQL", (url) => {
         assert.deepStrictEqual(readJson(json("again.json")), expected)
         assert.strictEqual(yield* recorded, expected.events)
         assert.include(again.stdout, "There was nothing new to record.")
+
+        // a rebuild that is killed while it waits to swap its second projection in; nothing answers from half of it
+        const rebuild = ["--store", database, "--json", json("rebuilt.json"), "--rebuild"]
+        yield* Effect.promise(() => client.query("BEGIN; LOCK TABLE punctuality_by_day IN ACCESS EXCLUSIVE MODE"))
+        const rebuilding = start(rebuild)
+        const waits = Effect.promise(() =>
+          client.query("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'punctuality_by_day'::regclass")
+            .then(({ rows }) => rows.length > 0)
+        )
+        yield* waits.pipe(
+          Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: (waits) => waits }),
+          Effect.zipRight(Effect.sync(() => rebuilding.kill("SIGKILL"))),
+          Effect.raceFirst(rebuilding.ended),
+          Effect.zipRight(rebuilding.ended),
+          Effect.ensuring(Effect.sync(() => rebuilding.kill("SIGKILL")))
+        )
+        yield* Effect.promise(() => client.query("COMMIT"))
+        const ended = yield* run(rebuild)
+        assert.strictEqual(ended.code, 0, ended.stderr)
+        assert.deepStrictEqual(readJson(json("rebuilt.json")), expected)
+        assert.notInclude(ended.stderr, "by-airport", "what was swapped in is not made once more")
+        assert.include(ended.stderr, "Going on with punctuality-by-day after position ")
+        assert.include(ended.stdout, "2 projections made anew")
+        assert.strictEqual(shown(ended.stdout), shown(onServer.stdout))
       }).pipe(Effect.scoped),
     120_000
   )
@@ -381,6 +505,14 @@ Servers.suite("redis", "npm start on Redis", () => {
           assert.deepStrictEqual(readJson(join(directory, `${db}.json`)), expected)
         }
         assert.strictEqual(yield* projected, expected.airports.length)
+        const rebuilt = yield* run(["--store", server.url, "--db", join(directory, "first.db"), "--rebuild"])
+        assert.include(rebuilt.stdout, "3 projections made anew", rebuilt.stderr)
+        assert.strictEqual(yield* projected, 0)
+        for (const db of ["first.db", "other.db"]) {
+          const ended = yield* run(args(db))
+          assert.strictEqual(ended.code, 0, ended.stderr)
+          assert.deepStrictEqual(readJson(join(directory, `${db}.json`)), expected)
+        }
       }).pipe(Effect.scoped),
     120_000
   )
@@ -405,7 +537,7 @@ const job = (db: string, text: string, limit = 1_000_000) =>
       status: () => Effect.void,
       settle: Effect.void
     })
-    const events = yield* Job.run({ data: file, json, limit }).pipe(
+    const events = yield* Job.run({ data: file, json, limit, rebuild: false }).pipe(
       Effect.zipRight(Effect.flatMap(EventStore, (store) => Stream.runCollect(store.readAll()))),
       Effect.provide([Sqlite.layer({ filename: db }), screen, NodeFileSystem.layer])
     )

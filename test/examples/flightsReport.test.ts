@@ -224,7 +224,8 @@ describe("the command line", () => {
       data: undefined,
       store: { _tag: "Sqlite", filename: "flights.db" },
       limit: 1_000_000_000,
-      json: undefined
+      json: undefined,
+      rebuild: false
     })
   })
 
@@ -234,7 +235,8 @@ describe("the command line", () => {
       data: "a",
       store: { _tag: "Sqlite", filename: "b" },
       limit: 0,
-      json: "c"
+      json: "c",
+      rebuild: false
     })
     assert.deepStrictEqual(run("--limit=250", "--help"), { _tag: "Help" })
     assert.deepStrictEqual(run("-h"), { _tag: "Help" })
@@ -253,10 +255,10 @@ describe("the command line", () => {
       "--store must be an address such as postgres://user:password@host:5432/database."
     ])
     assert.deepStrictEqual(problems("--store", "mysql://me:secret@host"), [
-      "--store must begin with postgres://, redis:// or sqlite:, got mysql:."
+      "--store must begin with postgres://, redis:// or sqlite:, or be memory, got mysql:."
     ])
     assert.deepStrictEqual(problems("--store", "flights.db"), [
-      "--store must begin with postgres://, redis:// or sqlite:, got neither."
+      "--store must begin with postgres://, redis:// or sqlite:, or be memory, got neither."
     ])
     assert.deepStrictEqual(problems("--store", "sqlite:"), ["--store must name a file after sqlite:."])
     const redis = run("--store", "redis://:secret@host", "--db", "tables.db")
@@ -265,11 +267,27 @@ describe("the command line", () => {
     assert.deepStrictEqual(problems("--store", "postgres://host/db", "--db", "a"), [
       "--db is for SQLite and Redis: --store names another database."
     ])
+    assert.deepInclude(run("--store", "memory"), { store: { _tag: "Memory" } })
+    assert.deepStrictEqual(problems("--store", "memory", "--db", "a"), [
+      "--db is for SQLite and Redis: --store names memory."
+    ])
     assert.deepStrictEqual(problems("--store", "sqlite:a", "--db", "a"), [
       "--db and --store say the same thing: give one of them."
     ])
     assert.deepStrictEqual(problems("--store", "sqlite:./a", "--json", "a"), [
       "--store and --json must not be the same file."
+    ])
+  })
+
+  it("rebuilds what a store keeps, and reads no data for it", () => {
+    assert.deepInclude(run("--rebuild", "--json", "a"), { rebuild: true, json: "a" })
+    assert.deepInclude(run("--rebuild", "--store", "redis://host"), { rebuild: true })
+    assert.deepStrictEqual(problems("--rebuild", "--store", "memory", "--limit", "5"), [
+      "--rebuild reads no data: leave --data and --limit out.",
+      "--rebuild needs a store that keeps events: in memory there is nothing to rebuild from."
+    ])
+    assert.deepStrictEqual(problems("--rebuild", "--data", "a"), [
+      "--rebuild reads no data: leave --data and --limit out."
     ])
   })
 
