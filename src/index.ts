@@ -349,6 +349,14 @@ export * as EventBus from "./bus/EventBus.ts"
 export * as HandlerTimeout from "./bus/HandlerTimeout.ts"
 
 /**
+ * Remembers which messages a subscription has handled, so that one that is delivered again is not handled again.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as Inbox from "./bus/Inbox.ts"
+
+/**
  * What a bus moves: an event that was encoded, with all that its delivery depends on.
  *
  * @since 0.1.0
