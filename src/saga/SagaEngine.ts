@@ -1,0 +1,273 @@
+/**
+ * The engine: carries sagas through, from their journals, whatever is killed when.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import * as Internal from "../internal/sagaEngine.ts"
+import type { ReadError } from "../store/Category.ts"
+import type { EventStore } from "../store/EventStore.ts"
+import type { Contract, Definition } from "./SagaDefinition.ts"
+import type {
+  AskError,
+  InvalidInput,
+  OperationRefused,
+  SagaNotFound,
+  StartError,
+  StoreError,
+  Unfinished,
+  UnregisteredSagas
+} from "./SagaError.ts"
+import type { Failure } from "./SagaJournal.ts"
+import type { State, Status, Summary } from "./SagaStatus.ts"
+
+/**
+ * Which saga.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Ref {
+  readonly saga: string
+  readonly id: string
+}
+
+/**
+ * Who acts on a saga, and why; both are journaled.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface By {
+  readonly by: string
+  readonly why: string
+}
+
+/**
+ * What a saga was told: whether its signal is the one that counts.
+ *
+ * - `accepted`: it is the first of its name;
+ * - `duplicate`: another came before;
+ * - `late`: the saga has ended, or does not wait for it any more.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Told = "accepted" | "duplicate" | "late"
+
+/**
+ * What a step is said to have come to, by an operator who knows: values and errors encoded, as in the journal.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Resolution = { readonly value: unknown } | { readonly failure: unknown }
+
+/**
+ * Which sagas a list shows: those that meet everything that is asked for, the oldest first.
+ *
+ * Sagas in flight come from a projection that the engine keeps; ended ones are read from the store by their state.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ListOptions {
+  readonly saga?: string | undefined
+  /** Those in flight when not given. */
+  readonly states?: ReadonlyArray<State> | undefined
+  /** Started at least so long ago. */
+  readonly olderThan?: Duration.DurationInput | undefined
+  /** 1,000 when not given. */
+  readonly limit?: number | undefined
+}
+
+/**
+ * How many sagas are and were in each state, by saga.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Statistics {
+  readonly [saga: string]: { readonly [state in State]: number }
+}
+
+/**
+ * A saga has come to another state.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Change {
+  readonly tenant: string | undefined
+  readonly saga: string
+  readonly id: string
+  readonly state: State
+  /** Where the event that changed it stands in the log. */
+  readonly position: number
+}
+
+/**
+ * The engine's operations. Sagas are those of the fiber's tenant.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** Makes a definition known while the scope is open; `Saga.toLayer` does it. */
+  readonly register: (definition: Definition) => Effect.Effect<void, never, Scope.Scope>
+  /**
+   * Checks that the definition of every saga in flight is registered, and goes on with them. Every other operation does it
+   * first; and so does the engine by itself, once nothing was registered for a while.
+   */
+  readonly ready: Effect.Effect<void, AskError>
+  /** Starts a saga, or joins the one of its id; answers the id once the start is journaled. */
+  readonly start: (contract: Contract, payload: unknown) => Effect.Effect<string, StartError>
+  /** Waits until a saga has ended, or needs a person. */
+  readonly result: (
+    contract: Contract,
+    id: string
+  ) => Effect.Effect<Exit.Exit<any, any>, AskError | SagaNotFound | Unfinished>
+  readonly status: (ref: Ref) => Effect.Effect<Status, AskError | SagaNotFound>
+  readonly list: (options?: ListOptions) => Effect.Effect<ReadonlyArray<Summary>, AskError>
+  readonly statistics: Effect.Effect<Statistics, AskError>
+  /** Changes of state from now on, of every tenant's sagas. */
+  readonly changes: Stream.Stream<Change, ReadError>
+  /** Sagas that come to need a person from now on, of every tenant: for alerts. */
+  readonly interventions: Stream.Stream<Summary, ReadError>
+  /** Tells a saga something that it waits, or will wait, for. The value is encoded. */
+  readonly signal: (
+    ref: Ref,
+    signal: { readonly name: string; readonly key?: string | undefined; readonly value: unknown }
+  ) => Effect.Effect<Told, AskError | SagaNotFound>
+  /**
+   * Rolls a saga back. While a pivot's outcome is open it waits for that, and comes to nothing where the pivot has succeeded.
+   */
+  readonly cancel: (ref: Ref, by: By) => Effect.Effect<void, AskError | SagaNotFound | OperationRefused>
+  /** Has a saga that needs a person try again what is stuck: one step, or all when none is named. */
+  readonly retry: (
+    ref: Ref,
+    by: By & { readonly step?: string | undefined }
+  ) => Effect.Effect<void, AskError | SagaNotFound | OperationRefused>
+  /** Gives up a compensation that is stuck, and goes on with the next. */
+  readonly skip: (
+    ref: Ref,
+    by: By & { readonly step: string }
+  ) => Effect.Effect<void, AskError | SagaNotFound | OperationRefused>
+  /** Says what a step that is stuck has come to. */
+  readonly resolve: (
+    ref: Ref,
+    by: By & { readonly step: string } & Resolution
+  ) => Effect.Effect<void, AskError | SagaNotFound | OperationRefused>
+}
+
+/**
+ * Carries sagas through.
+ *
+ * @example
+ * ```ts
+ * import { SagaEngine } from "effect-skald/saga/SagaEngine"
+ * import { Effect } from "effect"
+ *
+ * const stuck = Effect.flatMap(SagaEngine, (engine) => engine.list({ states: ["needsIntervention"] }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class SagaEngine extends Context.Tag("effect-skald/saga/SagaEngine")<SagaEngine, Service>() {}
+
+/**
+ * How an engine runs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Starts although sagas are in flight whose definition is not registered; they are left alone. */
+  readonly withoutUnregistered?: boolean | undefined
+  /** How long nothing is registered until the engine begins by itself; {@link defaultSettle} when not given. */
+  readonly settle?: Duration.DurationInput | undefined
+  /**
+   * How long a replay waits for a journaled step that the body does not ask for; {@link defaultPatience} when not given. Only
+   * a body that changed, or one that takes that long between its steps, comes to it.
+   */
+  readonly patience?: Duration.DurationInput | undefined
+  /** The name of this engine in journals; host and process when not given. */
+  readonly host?: string | undefined
+}
+
+/**
+ * How long nothing is registered until an engine goes on by itself with the sagas in flight.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultSettle: Duration.DurationInput = "250 millis"
+
+/**
+ * How long a replay waits for a journaled step that the body does not ask for.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultPatience: Duration.DurationInput = "30 seconds"
+
+/**
+ * An engine with options of one's own; see {@link layer}.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerWith = (options: Options): Layer.Layer<SagaEngine, StoreError | InvalidInput, EventStore> =>
+  Layer.scoped(
+    SagaEngine,
+    Internal.make({ settle: defaultSettle, patience: defaultPatience, ...options })
+  )
+
+/**
+ * An engine over the event store. It goes on with every saga in flight, whoever started it.
+ *
+ * Closing the layer stops it: bodies are interrupted, no compensation runs, and the next engine goes on from the journals. Its
+ * index of sagas in flight is kept in the fiber's `SnapshotStore`; where there is none, it is made anew from the journals.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer: Layer.Layer<SagaEngine, StoreError | InvalidInput, EventStore> = layerWith({})
+
+/**
+ * An engine with the sagas that it carries through: fails when one in flight is not among them.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerOf = <E, R>(
+  sagas: Layer.Layer<never, E, R>,
+  options: Options = {}
+): Layer.Layer<
+  SagaEngine,
+  E | StoreError | InvalidInput | UnregisteredSagas,
+  Exclude<R, SagaEngine> | EventStore
+> =>
+  Layer.provideMerge(
+    sagas,
+    layerWith(options)
+  ).pipe(
+    Layer.tap((context) => Context.get(context as Context.Context<SagaEngine>, SagaEngine).ready)
+  ) as never
+
+export type {
+  /**
+   * How something went wrong.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Failure
+}
