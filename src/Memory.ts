@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as CheckpointStore from "./store/CheckpointStore.ts"
 import * as EventStore from "./store/EventStore.ts"
 import * as Lease from "./store/Lease.ts"
+import * as ParkedEvents from "./store/ParkedEvents.ts"
 import * as SnapshotStore from "./store/SnapshotStore.ts"
 
 /**
@@ -20,6 +21,7 @@ export type Services =
   | SnapshotStore.SnapshotStore
   | CheckpointStore.CheckpointStore
   | Lease.Lease
+  | ParkedEvents.ParkedEvents
 
 /**
  * Every service, over one state in memory.
@@ -40,5 +42,6 @@ export const layer: Layer.Layer<Services> = Layer.mergeAll(
   EventStore.layerMemory,
   SnapshotStore.layerMemory,
   CheckpointStore.layerMemory,
-  Lease.layerMemory
+  Lease.layerMemory,
+  ParkedEvents.layerMemory
 )

@@ -14,6 +14,7 @@ import type * as Memory from "./Memory.ts"
 import * as PostgresStore from "./store/Postgres.ts"
 import * as SqlCheckpoints from "./store/SqlCheckpoints.ts"
 import * as SqlLeases from "./store/SqlLeases.ts"
+import * as SqlParkedEvents from "./store/SqlParkedEvents.ts"
 import * as SqlSnapshots from "./store/SqlSnapshots.ts"
 import type { StoreError } from "./store/StoreError.ts"
 
@@ -62,7 +63,8 @@ export const layer = (options: Options): Layer.Layer<Provided, StoreError | Inva
   Layer.mergeAll(
     SqlSnapshots.layer(options),
     SqlCheckpoints.layer(options),
-    SqlLeases.layer({ prefix: options.prefix, clock: options.leaseClock })
+    SqlLeases.layer({ prefix: options.prefix, clock: options.leaseClock }),
+    SqlParkedEvents.layer(options)
   ).pipe(Layer.provideMerge(PostgresStore.layerServer(options)))
 
 /**

@@ -14,6 +14,7 @@ import * as SqliteStore from "./store/Sqlite.ts"
 import * as SqlCheckpoints from "./store/SqlCheckpoints.ts"
 import type * as SqliteClient from "./store/SqliteClient.ts"
 import * as SqlLeases from "./store/SqlLeases.ts"
+import * as SqlParkedEvents from "./store/SqlParkedEvents.ts"
 import * as SqlSnapshots from "./store/SqlSnapshots.ts"
 import type { StoreError } from "./store/StoreError.ts"
 
@@ -59,7 +60,8 @@ export const layer = (
   Layer.mergeAll(
     SqlSnapshots.layer(options),
     SqlCheckpoints.layer(options),
-    SqlLeases.layer(options)
+    SqlLeases.layer(options),
+    SqlParkedEvents.layer(options)
   ).pipe(Layer.provideMerge(SqliteStore.layerFile(options)))
 
 /**

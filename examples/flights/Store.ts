@@ -12,6 +12,7 @@ import * as RedisClient from "effect-skald/store/RedisClient"
 import * as RedisLeases from "effect-skald/store/RedisLeases"
 import * as RedisSnapshots from "effect-skald/store/RedisSnapshots"
 import * as SqlCheckpoints from "effect-skald/store/SqlCheckpoints"
+import * as SqlParkedEvents from "effect-skald/store/SqlParkedEvents"
 import * as SqliteClient from "effect-skald/store/SqliteClient"
 import type { StoreError } from "effect-skald/store/StoreError"
 
@@ -50,8 +51,11 @@ export const layer = (
   }
 }
 
-/** SQL tables, and the checkpoints that are committed with them. */
-const tablesIn = (filename: string) => SqlCheckpoints.layer().pipe(Layer.provideMerge(SqliteClient.layer({ filename })))
+/** SQL tables, and what is committed with them: checkpoints, and what was put aside. */
+const tablesIn = (filename: string) =>
+  Layer.merge(SqlCheckpoints.layer(), SqlParkedEvents.layer()).pipe(
+    Layer.provideMerge(SqliteClient.layer({ filename }))
+  )
 
 /** The file where nothing else is said. */
 const defaultFile = "flights.db"

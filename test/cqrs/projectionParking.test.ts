@@ -2,9 +2,7 @@ import { SqlClient } from "@effect/sql"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FastCheck, Layer, Ref, Schedule, Schema, TestClock } from "effect"
 import * as ProjectionParking from "effect-skald/cqrs/ProjectionParking"
-import * as ParkedEvents from "effect-skald/store/ParkedEvents"
 import * as Projection from "effect-skald/cqrs/Projection"
-import * as SqlParkedEvents from "effect-skald/store/SqlParkedEvents"
 import * as Memory from "effect-skald/Memory"
 import * as Sqlite from "effect-skald/Sqlite"
 import * as EventStore from "effect-skald/store/EventStore"
@@ -12,9 +10,9 @@ import { equal, includes } from "../support/assert.ts"
 import { tempFile } from "../support/tempDirectory.ts"
 import { Deposited, Wallets } from "../support/wallet.ts"
 
-const memory = Layer.merge(Memory.layer, ParkedEvents.layerMemory)
+const memory = Memory.layer
 const sqlite = Layer.orDie(Layer.unwrapScoped(
-  Effect.map(tempFile(), (filename) => Layer.provideMerge(SqlParkedEvents.layer(), Sqlite.layer({ filename })))
+  Effect.map(tempFile(), (filename) => Sqlite.layer({ filename }))
 ))
 
 const put = (wallet: string, ...amounts: ReadonlyArray<number>) =>

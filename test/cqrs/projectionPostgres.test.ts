@@ -7,7 +7,6 @@ import * as Projection from "effect-skald/cqrs/Projection"
 import * as ProjectionContext from "effect-skald/cqrs/ProjectionContext"
 import * as ProjectionRebuild from "effect-skald/cqrs/ProjectionRebuild"
 import * as ProjectionTakeOver from "effect-skald/cqrs/ProjectionTakeOver"
-import * as SqlParkedEvents from "effect-skald/store/SqlParkedEvents"
 import * as Postgres from "effect-skald/Postgres"
 import { EventStore } from "effect-skald/store/EventStore"
 import { equal, includes } from "../support/assert.ts"
@@ -59,7 +58,7 @@ Servers.suite("postgres", "Projections over PostgreSQL", (postgres) => {
   /** Every service in a database of its own; built again, another process of it. */
   const processes = Effect.map(
     Database.database(postgres),
-    (url) => Layer.provideMerge(SqlParkedEvents.layer(), Postgres.layer({ url: Redacted.make(url), maxConnections: 8 }))
+    (url) => Postgres.layer({ url: Redacted.make(url), maxConnections: 8 })
   )
   const process = Effect.flatMap(processes, (layer) => Layer.build(layer))
 

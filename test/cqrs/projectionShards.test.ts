@@ -2,7 +2,6 @@ import { SqlClient } from "@effect/sql"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FastCheck, HashMap, Layer, Option, Ref, Schema, Stream, TestClock } from "effect"
 import * as ProjectionParking from "effect-skald/cqrs/ProjectionParking"
-import * as ParkedEvents from "effect-skald/store/ParkedEvents"
 import * as Projection from "effect-skald/cqrs/Projection"
 import * as ProjectionShards from "effect-skald/cqrs/ProjectionShards"
 import * as Projections from "effect-skald/cqrs/Projections"
@@ -166,7 +165,7 @@ describe("ProjectionShards", () => {
         ProjectionShards.layer(handler, park),
         ProjectionShards.layer(sum, { ...park, merge: (sums) => sums.reduce((all, one) => all + one, 0) })
       )))
-    }).pipe(Effect.provide(Layer.merge(Memory.layer, ParkedEvents.layerMemory))))
+    }).pipe(Effect.provide(Memory.layer)))
 
   it.scopedLive(
     "over SQLite, shared by two processes: parts move with the one that ends, and each row is there once",
