@@ -221,7 +221,8 @@ const onSql = (open: Layer.Layer<SqlClient.SqlClient, unknown>) => {
     Effect.gen(function*() {
       const inbox = yield* Inbox.Inbox
       const own = new StoreError({ reason: "busy", operation: "mine" })
-      assert.strictEqual(yield* Effect.flip(inbox.once("s", "m", Effect.fail(own))), own)
+      const error = yield* Effect.flip(inbox.once("s", "m", Effect.fail(own)))
+      assert.deepStrictEqual([error._tag, error.operation, error.reason], ["StoreError", "mine", "busy"])
     }).pipe(Effect.provide(inbox())))
 
   it.scoped("what is older than it is to be kept is removed, in the background, and runs again", () =>
