@@ -309,6 +309,22 @@ export * as BusError from "./bus/BusError.ts"
 export * as BusPolicy from "./bus/BusPolicy.ts"
 
 /**
+ * Large payloads go to a `KeyValueStore`, and a claim on them over the bus.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as ClaimCheck from "./bus/ClaimCheck.ts"
+
+/**
+ * Removes the payloads of a claim check when they have become old.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as ClaimCheckCleaner from "./bus/ClaimCheckCleaner.ts"
+
+/**
  * A message that a subscription could not handle, put aside with everything that is known about it.
  *
  * @since 0.1.0

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import type * as Driver from "../bus/BusDriver.ts"
+import { ClaimCheck } from "../bus/ClaimCheck.ts"
 import type { NewMessage, Receipt, Service } from "../bus/EventBus.ts"
 import type { Message } from "../bus/Message.ts"
 import * as Correlation from "../event/Correlation.ts"
@@ -12,6 +13,7 @@ import * as EventId from "../event/EventId.ts"
 import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import { PayloadFormat } from "../event/PayloadFormat.ts"
 import * as Faults from "./faults.ts"
+import * as Claims from "./claimCheck.ts"
 import * as Outcomes from "./busOutcomes.ts"
 import * as MessageRequest from "./messageRequest.ts"
 import * as Traceparent from "./traceparent.ts"
@@ -35,9 +37,11 @@ const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInpu
   Effect.fail(new InvalidInput({ faults: [new Fault({ path, problem })] }))
 
 const makeEncoded = <C extends Driver.Capability>(
-  driver: Driver.Driver<C>
+  given: Driver.Driver<C>
 ): Effect.Effect<Service<C>, never, never> =>
   Effect.gen(function*() {
+    const claims = yield* ClaimCheck
+    const driver = claims === undefined ? given : Claims.over(given, claims)
     const formats = yield* PayloadFormat
     const nextId = yield* EventId.EventIds
     const can = new Set<Driver.Capability>(driver.capabilities)
