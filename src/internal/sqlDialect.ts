@@ -40,7 +40,7 @@ export interface Dialect {
   readonly checkPrefix: (prefix: string | undefined) => Either.Either<string, InvalidInput>
   readonly migrate: Migrate
   readonly tables: {
-    readonly [service in "snapshots" | "checkpoints" | "leases"]: ReadonlyArray<Migration>
+    readonly [service in "snapshots" | "checkpoints" | "leases" | "timers"]: ReadonlyArray<Migration>
   }
   readonly storeError: (operation: string, error: unknown) => StoreError
   readonly transact: (
@@ -53,6 +53,15 @@ export interface Dialect {
   readonly now: string
   /** What follows a SELECT so that the rows it found stay those of their holder until the transaction ends. */
   readonly holding: string
+  /** What follows a SELECT of rows that are changed next: so that others wait, or do not see them. */
+  readonly changing: { readonly waiting: string; readonly skipping: string }
+  /** How timers see what other fibers and processes set. */
+  readonly timers: {
+    /** How often to look, in milliseconds; less than every 15 s makes no difference. */
+    readonly pollInterval: number
+    /** Whether a look must wait for the transaction that is open, or sees what that has set at the next poll. */
+    readonly waits: boolean
+  }
   /** Runs an UPDATE or an INSERT, and tells whether it has written a row. */
   readonly wrote: (sql: SqlClient, statement: Statement.Fragment) => Effect.Effect<boolean, SqlError>
   /** Keeps a snapshot where none stands that is newer, and tells whether. */

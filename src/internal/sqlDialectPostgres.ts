@@ -19,6 +19,8 @@ export const dialect: Dialect = {
   now: "floor(extract(epoch FROM clock_timestamp()) * 1000)::int8",
   // A token is part of a unique index: whoever changes it needs a lock that excludes this one. Renewing and releasing do not.
   holding: "FOR KEY SHARE",
+  changing: { waiting: "FOR UPDATE", skipping: "FOR UPDATE SKIP LOCKED" },
+  timers: { pollInterval: 100, waits: false },
   claimLease: (sql, table, { expiresAt, machine, name, now, owner, process, seen }) =>
     Effect.map(
       seen === undefined
@@ -71,6 +73,23 @@ export const dialect: Dialect = {
           expires_at int8 NOT NULL,
           UNIQUE (name, token)
         ) WITH (fillfactor = 50)`
+      ]
+    }],
+    timers: [{
+      id: 1,
+      name: "timers",
+      up: (table) => [
+        `CREATE TABLE ${table("timers")} (
+          namespace ${text},
+          id ${text},
+          due_at int8 NOT NULL,
+          payload text NOT NULL,
+          claimable_at int8 NOT NULL,
+          claim text,
+          PRIMARY KEY (namespace, id)
+        )`,
+        `CREATE INDEX ${table("timers_due")} ON ${table("timers")} (namespace, claimable_at, id)`,
+        `CREATE INDEX ${table("timers_claims")} ON ${table("timers")} (claim) WHERE claim IS NOT NULL`
       ]
     }]
   }

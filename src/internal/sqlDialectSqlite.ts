@@ -16,6 +16,9 @@ export const dialect: Dialect = {
   now: "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
   // Nobody else writes while a transaction is open.
   holding: "",
+  changing: { waiting: "", skipping: "" },
+  // One process has the file; it knows what it sets.
+  timers: { pollInterval: Infinity, waits: true },
   claimLease: (sql, table, { expiresAt, machine, name, now, owner, process, seen }) =>
     Effect.map(
       sql<{ token: number }>`INSERT INTO ${table} (name, token, owner, machine, process, expires_at)
@@ -62,6 +65,23 @@ export const dialect: Dialect = {
           process TEXT NOT NULL,
           expires_at INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID`
+      ]
+    }],
+    timers: [{
+      id: 1,
+      name: "timers",
+      up: (table) => [
+        `CREATE TABLE ${table("timers")} (
+          namespace TEXT NOT NULL,
+          id TEXT NOT NULL,
+          due_at INTEGER NOT NULL,
+          payload TEXT NOT NULL,
+          claimable_at INTEGER NOT NULL,
+          claim TEXT,
+          PRIMARY KEY (namespace, id)
+        ) STRICT, WITHOUT ROWID`,
+        `CREATE INDEX ${table("timers_due")} ON ${table("timers")} (namespace, claimable_at, id)`,
+        `CREATE INDEX ${table("timers_claims")} ON ${table("timers")} (claim) WHERE claim IS NOT NULL`
       ]
     }]
   }

@@ -25,8 +25,14 @@ interface Defaults {
   readonly maxPayload: number
 }
 
-/** No sleep is longer: clocks are set, and what `setTimeout` takes is bounded. */
-const longestSleep = 3_600_000
+/** No sleep is longer: what `setTimeout` takes is bounded. */
+const longestSleep = 20 * 86_400_000
+
+/**
+ * How often to look whatever the clock says, in milliseconds of the machine: it may have been set, or the machine have slept,
+ * and what counts a sleep does not count that.
+ */
+const atLeastEvery = 15_000
 
 /** When to look again after the driver failed, and where what was due was not to be had. */
 const afterFailure = 1_000
@@ -98,6 +104,13 @@ export const make = (
       return soonest
     })
 
+    yield* Effect.sleep(atLeastEvery).pipe(
+      Effect.zipRight(Effect.sync(() => wake.unsafeOpen())),
+      Effect.forever,
+      Effect.withClock(Clock.make()),
+      Effect.interruptible,
+      Effect.forkScoped
+    )
     yield* Effect.forkScoped(Effect.interruptible(Effect.forever(Effect.gen(function*() {
       wakeAt = -Infinity
       wake.unsafeClose()
@@ -124,7 +137,8 @@ export const make = (
       Effect.flatMap(settingsOf(namespace, options, defaults), (settings) =>
         Effect.gen(function*() {
           const worker: Worker = { namespace, latch: Effect.unsafeMakeLatch(false), restUntil: -Infinity }
-          const turn = turnOf(driver, settings, newClaim, handler)
+          const turn = turnOf(driver, settings, newClaim, () =>
+            wake.unsafeOpen(), handler)
           const work = Effect.zipRight(
             worker.latch.await,
             Effect.flatMap(
@@ -195,6 +209,8 @@ const turnOf = <E, R>(
   driver: Encoded,
   { chunk, claim: ttl, namespace, retryAfter }: Settings,
   newClaim: () => string,
+  /** Others may want what was given back. */
+  onRelease: () => void,
   handler: (due: NonEmptyReadonlyArray<Timer>) => Effect.Effect<void, E, R>
 ): Effect.Effect<number | undefined, StoreError, R> =>
   Effect.uninterruptibleMask((restore) =>
@@ -234,6 +250,7 @@ const turnOf = <E, R>(
         claim,
         stopped ? undefined : (yield* Clock.currentTimeMillis) + retryAfter
       )
+      onRelease()
       return undefined
     })
   )

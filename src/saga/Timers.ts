@@ -9,7 +9,7 @@
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -201,7 +201,10 @@ export interface Encoded {
  * @category models
  */
 export interface EncodedOptions {
-  /** How often to look for what other processes have set; what this process sets is known without. */
+  /**
+   * How often to look for what other processes have set; what this process sets is known without. Whatever is given, every 15 s
+   * of the machine, whose clock may be set.
+   */
   readonly pollInterval: Duration.DurationInput
 }
 
@@ -233,5 +236,5 @@ export const makeEncoded: (
  */
 export const layerMemory: Layer.Layer<Timers> = Layer.scoped(
   Timers,
-  makeEncoded(Memory.make(), { pollInterval: Duration.infinity })
+  Effect.suspend(() => makeEncoded(Memory.make(), { pollInterval: Duration.infinity }))
 )
