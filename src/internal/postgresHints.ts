@@ -87,7 +87,7 @@ export const make = (options: {
  * A connection of its own that listens on the channel and tells it: `NOTIFY` inside an append's transaction would make all
  * commits of the database queue for one lock.
  */
-const listen = (
+export const listen = (
   config: PgClient.PgClientConfig,
   channel: string,
   onHint: () => void
