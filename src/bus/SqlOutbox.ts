@@ -1,0 +1,132 @@
+/**
+ * An outbox in a table of a SQL database, SQLite or PostgreSQL: messages are written in the transaction of the caller, and are
+ * there if and only if it commits.
+ *
+ * @since 0.1.0
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type { InvalidInput } from "../event/InvalidInput.ts"
+import { busError } from "../internal/sqlBusError.ts"
+import * as Dialect from "../internal/sqlDialect.ts"
+import type { Migration } from "../internal/sqlMigrations.ts"
+import { BusError } from "./BusError.ts"
+import { Message } from "./Message.ts"
+import * as StagedMessages from "./StagedMessages.ts"
+
+/**
+ * How the table is called.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** What the names of the tables begin with; `skald_` by default. */
+  readonly prefix?: string | undefined
+}
+
+/** A place that was given out is never given out again. */
+const migrations = (place: string): ReadonlyArray<Migration> => [{
+  id: 1,
+  name: "outbox",
+  up: (table) => [`CREATE TABLE ${table("outbox")} (place ${place}, message TEXT NOT NULL)`]
+}]
+
+interface Row {
+  /** Integers of 64 bits come as text from some databases. */
+  readonly place: unknown
+  readonly message: string
+}
+
+const codec = Schema.parseJson(Message)
+const encode = Schema.encodeSync(codec)
+const decode = Schema.decodeUnknownSync(codec)
+
+/** Keeps an error of what is done in the transaction apart from one of the transaction, which may have the same tag. */
+class Own<E> {
+  readonly error: E
+  constructor(error: E) {
+    this.error = error
+  }
+}
+
+/** Few enough for the number of parameters that one statement may have. */
+const parts = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
+  const parts: Array<ReadonlyArray<A>> = []
+  for (let from = 0; from < all.length; from += 500) parts.push(all.slice(from, from + 500))
+  return parts
+}
+
+/**
+ * Keeps messages in the database of the `SqlClient`, in the transaction of the caller, until `StagedMessages.layerRelay` has
+ * brought them to the bus.
+ *
+ * Where the bus itself is in the same database, none of this is needed: publishing inside of the transaction shares its fate.
+ *
+ * @example
+ * ```ts
+ * import * as SqlOutbox from "effect-skald/bus/SqlOutbox"
+ * import * as Sqlite from "effect-skald/Sqlite"
+ * import { Layer } from "effect"
+ *
+ * export const Services = Layer.provideMerge(SqlOutbox.layer(), Sqlite.layer({ filename: "shop.db" }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<StagedMessages.StagedMessages, BusError | InvalidInput, SqlClient.SqlClient> =>
+  Layer.effect(
+    StagedMessages.StagedMessages,
+    Effect.gen(function*() {
+      const sql = (yield* SqlClient.SqlClient).withoutTransforms()
+      const dialect = yield* Effect.mapError(Dialect.of(sql), (error) => busError("SqlOutbox.layer", error))
+      const { checkPrefix, migrate, storeError, transact } = dialect
+      const told = (operation: string) =>
+        Effect.mapError((error: unknown) => busError(operation, storeError(operation, error)))
+      const prefix = yield* checkPrefix(options.prefix)
+      const place = sql.onDialectOrElse({
+        sqlite: () => "INTEGER PRIMARY KEY AUTOINCREMENT",
+        orElse: () => "BIGSERIAL PRIMARY KEY"
+      })
+      yield* Effect.mapError(
+        migrate(prefix, "outbox", migrations(place)),
+        (error) => busError("SqlOutbox.layer", error)
+      )
+      const table = sql(`${prefix}outbox`)
+      const atomically = transact(sql, "SqlOutbox.atomically")
+      return yield* StagedMessages.makeEncoded({
+        add: (messages) =>
+          Effect.forEach(
+            parts(messages),
+            (part) => sql`INSERT INTO ${table} ${sql.insert(part.map((message) => ({ message: encode(message) })))}`,
+            { discard: true }
+          ).pipe(messages.length > 500 ? sql.withTransaction : (self) => self, told("SqlOutbox.publish")),
+        first: (limit) =>
+          sql<Row>`SELECT place, message FROM ${table} ORDER BY place LIMIT ${limit}`.pipe(
+            told("SqlOutbox.first"),
+            Effect.flatMap((rows) =>
+              Effect.try({
+                try: () => rows.map((row) => ({ place: Number(row.place), message: decode(row.message) })),
+                catch: (cause) => new BusError({ reason: "corrupt", operation: "SqlOutbox.first", cause })
+              })
+            )
+          ),
+        remove: (places) =>
+          Effect.forEach(
+            parts(places),
+            (part) => sql`DELETE FROM ${table} WHERE ${sql.in("place", part)}`,
+            { discard: true }
+          ).pipe(told("SqlOutbox.remove")),
+        atomically: (self) =>
+          Effect.mapError(
+            atomically(Effect.mapError(self, (error) => new Own(error))),
+            (error) => error instanceof Own ? error.error : busError("SqlOutbox.atomically", error)
+          )
+      })
+    })
+  )

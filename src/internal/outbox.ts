@@ -1,0 +1,211 @@
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { BusError } from "../bus/BusError.ts"
+import { EventBus, type NewMessage, type PublishError } from "../bus/EventBus.ts"
+import type { Options, Running, Services } from "../bus/Outbox.ts"
+import * as Correlation from "../event/Correlation.ts"
+import type { Raw } from "../event/Envelope.ts"
+import * as Event from "../event/Event.ts"
+import { InvalidInput } from "../event/InvalidInput.ts"
+import type { Position } from "../event/Position.ts"
+import { type CheckpointConflict, CheckpointStore } from "../store/CheckpointStore.ts"
+import { EventStore } from "../store/EventStore.ts"
+import { type Held, Lease, LeaseLost } from "../store/Lease.ts"
+import type { StoreError } from "../store/StoreError.ts"
+import * as Faults from "./faults.ts"
+
+/** How often one that waits for a position looks at it. */
+const lookEvery = "50 millis"
+
+/** When an outbox goes on after a failure. */
+export const reconnect: Schedule.Schedule<unknown> = Schedule.exponential("100 millis").pipe(
+  Schedule.union(Schedule.spaced("30 seconds"))
+)
+
+export const run = (
+  name: string,
+  options: Options<any>,
+  defaultBatch: number
+): Effect.Effect<Running, StoreError | InvalidInput, Services | Scope.Scope> =>
+  Effect.gen(function*() {
+    const { batch, filter, subjects } = yield* check(name, options, defaultBatch)
+    const store = yield* EventStore
+    const checkpoints = yield* CheckpointStore
+    const leases = yield* Lease
+    const relay = yield* makeRelay(options, subjects)
+    const key = `:outbox/${name}`
+    yield* begin(key, options.start ?? "earliest")
+
+    const work = (reset: Effect.Effect<void>) =>
+      Effect.scoped(Effect.gen(function*() {
+        const held = yield* leases.acquire(key, options.lease)
+        let at = yield* checkpoints.get(key)
+        yield* Effect.logDebug(`outbox "${name}" is relayed here, with token ${held.token}`)
+        const relayed = Stream.runForEachChunk(
+          store.subscribe({ ...filter, allTenants: true, after: Option.getOrElse(at, () => 0) }),
+          (chunk) =>
+            Effect.forEach(batches(Chunk.toReadonlyArray(chunk), batch), (events) =>
+              Effect.flatMap(relay(key, at, held, events), (next) => {
+                at = Option.some(next)
+                return reset
+              }), { discard: true })
+        )
+        return yield* Effect.raceFirst(relayed, held.lost)
+      }))
+
+    yield* keepOn(`outbox "${name}"`, options.retry ?? reconnect, work).pipe(Effect.interruptible, Effect.forkScoped)
+
+    const position = checkpoints.get(key).pipe(
+      Effect.map(Option.getOrElse(() => 0 as Position)),
+      // the name was checked
+      Effect.catchTag("InvalidInput", Effect.die)
+    )
+    /** Everything is relayed where no event is left between the two. */
+    const isRelayed = (target: number) =>
+      Effect.flatMap(position, (at) =>
+        at >= target
+          ? Effect.succeed(true)
+          : Effect.map(
+            Stream.runHead(store.readAll({ ...filter, allTenants: true, after: at, to: target, limit: 1 })),
+            Option.isNone
+          ))
+    const awaitPosition = (target: number): Effect.Effect<void, StoreError> =>
+      isRelayed(target).pipe(
+        Effect.catchTag("InvalidInput", Effect.die),
+        Effect.flatMap((relayed) =>
+          relayed ? Effect.void : Effect.zipRight(Effect.sleep(lookEvery), awaitPosition(target))
+        )
+      )
+    return { name, position, awaitPosition }
+  })
+
+/** Does work again and again, after a while where it failed, until it is interrupted. A lease that was lost is no failure. */
+export const keepOn = <E, R>(
+  what: string,
+  retry: Schedule.Schedule<unknown>,
+  work: (reset: Effect.Effect<void>) => Effect.Effect<unknown, E, R>
+): Effect.Effect<never, never, R> =>
+  Effect.flatMap(
+    Schedule.driver(retry),
+    (driver) =>
+      Effect.forever(Effect.catchAllCause(work(driver.reset), (cause) => {
+        const lost = cause._tag === "Fail" && cause.error instanceof LeaseLost
+        if (lost) return Effect.logInfo(`${what} was taken over by another process`)
+        return Effect.zipRight(
+          Effect.logWarning(`${what} stands, and is tried again: ${Cause.pretty(cause).split("\n", 1)[0]}`),
+          // one whose Schedule has ended begins anew: what was committed is not lost
+          Effect.catchAll(driver.next(undefined), () => Effect.zipRight(driver.reset, Effect.sleep("30 seconds")))
+        )
+      }))
+  )
+
+const batches = <A>(all: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyArray<A>> => {
+  if (all.length <= size) return [all]
+  const parts: Array<ReadonlyArray<A>> = []
+  for (let from = 0; from < all.length; from += size) parts.push(all.slice(from, from + size))
+  return parts
+}
+
+/** Where it begins is kept at once, so that what is appended from now on is not missed, whoever relays it. */
+const begin = (key: string, start: "earliest" | "latest" | number) =>
+  Effect.gen(function*() {
+    if (start === "earliest") return
+    const checkpoints = yield* CheckpointStore
+    if (Option.isSome(yield* checkpoints.get(key))) return
+    const next = start === "latest" ? yield* (yield* EventStore).head : start as Position
+    yield* Effect.ignore(checkpoints.commit(key, { expected: undefined, next, effect: Effect.void }))
+  })
+
+type RelayError = PublishError | LeaseLost | StoreError | CheckpointConflict | InvalidInput
+
+const makeRelay = (options: Options<any>, subjects: ReadonlyMap<string, string>) =>
+  Effect.gen(function*() {
+    const bus = yield* EventBus
+    const checkpoints = yield* CheckpointStore
+    const context = yield* Effect.context<any>()
+    const { atomic = false, headers, key: keyOf = ({ stream }: Raw) => stream, onRefused } = options
+    const toMessage = (event: Raw): NewMessage => ({
+      id: event.id,
+      type: event.type,
+      subject: subjects.get(event.type),
+      schemaVersion: event.schemaVersion,
+      payload: event.payload,
+      occurredAt: event.occurredAt,
+      source: event.source,
+      metadata: event.metadata,
+      key: keyOf(event),
+      headers: headers?.(event)
+    })
+    // what the relay's own fiber carries is nobody's conversation
+    const send = (events: ReadonlyArray<Raw>): Effect.Effect<unknown, PublishError> =>
+      Effect.locally(
+        Effect.suspend(() => bus.publish(events.map(toMessage))),
+        Correlation.currentCorrelation,
+        Correlation.empty
+      )
+    const oneByOne = (events: ReadonlyArray<Raw>): Effect.Effect<void, PublishError> =>
+      Effect.forEach(events, (event) => {
+        const refused = (error: Extract<PublishError, { readonly _tag: "InvalidEvent" | "MessageTooLarge" }>) =>
+          onRefused!(event, error).pipe(
+            Effect.provide(context),
+            Effect.mapError((cause) => new BusError({ reason: "refused", operation: "Outbox.onRefused", cause }))
+          )
+        return Effect.catchTags(send([event]), { InvalidEvent: refused, MessageTooLarge: refused })
+      }, { discard: true })
+    const publish = (events: ReadonlyArray<Raw>): Effect.Effect<unknown, PublishError> =>
+      onRefused === undefined ? send(events) : Effect.catchTags(send(events), {
+        InvalidEvent: () => oneByOne(events),
+        MessageTooLarge: () => oneByOne(events)
+      })
+    return (
+      key: string,
+      expected: Option.Option<Position>,
+      held: Held,
+      all: ReadonlyArray<Raw>
+    ): Effect.Effect<Position, RelayError> => {
+      const next = all[all.length - 1]!.position
+      // the library's own marks are the log's business
+      const events = all.filter(({ type }) => !type.startsWith("$"))
+      const move = { expected, next, fence: held.check }
+      return Effect.as(
+        events.length === 0
+          ? checkpoints.commit(key, { ...move, effect: Effect.void })
+          : atomic
+          ? checkpoints.commit(key, { ...move, effect: publish(events) })
+          : held.check.pipe(
+            Effect.zipRight(publish(events)),
+            Effect.zipRight(checkpoints.commit(key, { ...move, effect: Effect.void }))
+          ),
+        next
+      )
+    }
+  })
+
+const check = (name: string, options: Options<any>, defaultBatch: number) =>
+  Effect.suspend(() => {
+    const faults = Faults.make()
+    const add = (path: string, problem: string | undefined) => {
+      if (problem !== undefined) faults.add(path, problem)
+    }
+    const { batch = defaultBatch, category, events, query, start, types } = options
+    add("name", Faults.nameProblem(name))
+    add("batch", Faults.countProblem(batch, 1))
+    if (typeof start === "number") add("start", Faults.countProblem(start, 0))
+    if (events !== undefined && types !== undefined) add("types", "must not come together with events")
+    const subjects = new Map<string, string>()
+    try {
+      for (const entry of Event.group<any>(events ?? []).entries.values()) {
+        for (const type of [entry.tag, ...entry.aliases]) subjects.set(type, entry.subject)
+      }
+    } catch (error) {
+      if (!(error instanceof InvalidInput)) throw error
+      for (const fault of error.faults) faults.add(`events.${fault.path}`, fault.problem)
+    }
+    const filter = { category, query, types: events === undefined ? types : Array.from(subjects.keys()) }
+    return Faults.orInvalid(faults, () => ({ batch, subjects, filter }))
+  })
