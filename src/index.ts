@@ -397,6 +397,14 @@ export * as OnError from "./bus/OnError.ts"
 export * as Publisher from "./bus/Publisher.ts"
 
 /**
+ * Subscriptions for those who ask for their messages: a batch at a time, or as a Stream, each to be acknowledged.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as Pull from "./bus/Pull.ts"
+
+/**
  * Which messages a subscription is given: by their types, or by their dotted subjects.
  *
  * @since 0.1.0

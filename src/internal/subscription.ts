@@ -70,13 +70,7 @@ export const run = (
           return expire(delivered, state, now)
         }
         if (delivered.deliveries > settings.deliveries) {
-          const message = `delivered ${delivered.deliveries} times without any outcome`
-          return bury(
-            delivered,
-            { reason: "crashed", error: { at: now, tag: "Crashed", message } },
-            state,
-            attempts - 1
-          )
+          return bury(delivered, { reason: "crashed", error: Message.crashOf(delivered, now) }, state, attempts - 1)
         }
         const first = attempt(delivered, prepared, state, attempts)
         const due = state.next ?? 0
@@ -159,7 +153,7 @@ export const run = (
         const state = Retry.failed(before, attempts, failure)
         const plan = plans(error.value)
         const permanent = Retryability.of(error.value) === "permanent"
-        const decided = permanent || isSpent(message, attempts)
+        const decided = permanent || Message.isSpent(message, attempts)
           ? { state, decision: { _tag: "end", end: plan.end } as const }
           : Retry.decide(plan, state, Message.tagOf(error.value), now, seed)
         const { decision } = decided
@@ -202,11 +196,8 @@ export const run = (
           : attempt(delivered, prepared, state, attempts + 1))
     }
 
-    const expire = (delivered: Driver.Delivered, state: Retry.State, now: number) => {
-      const ended = "expiresAt" in delivered.message ? delivered.message.expiresAt! : now
-      const message = `its time to live ended ${now - ended} ms ago`
-      return bury(delivered, { reason: "expired", error: { at: now, tag: "Expired", message } }, state, state.attempts)
-    }
+    const expire = (delivered: Driver.Delivered, state: Retry.State, now: number) =>
+      bury(delivered, { reason: "expired", error: Message.expiryOf(delivered.message, now) }, state, state.attempts)
 
     yield* Consumer.run({
       consumer,
@@ -236,7 +227,3 @@ export const run = (
       breaker: Option.fromNullable(breaker)
     }
   })
-
-/** Whether a message has had as many retries as it may, whatever the policy allows. */
-const isSpent = (message: Driver.Delivered["message"], attempts: number): boolean =>
-  "retries" in message && message.retries !== undefined && attempts > message.retries

@@ -82,6 +82,21 @@ export const laneOf = (source: Source, prepared: Prepared, message: Message | Ga
 export const isExpired = (message: Message | Garbled, state: Retry.State, now: number): boolean =>
   "expiresAt" in message && message.expiresAt !== undefined && state.reprocessed === 0 && now >= message.expiresAt
 
+export const expiryOf = (message: Message | Garbled, now: number): Failure => {
+  const ended = "expiresAt" in message ? message.expiresAt! : now
+  return { at: now, tag: "Expired", message: `its time to live ended ${now - ended} ms ago` }
+}
+
+export const crashOf = ({ deliveries }: Driver.Delivered, now: number): Failure => ({
+  at: now,
+  tag: "Crashed",
+  message: `delivered ${deliveries} times without any outcome`
+})
+
+/** Whether a message has had as many retries as it may, whatever the policy allows. */
+export const isSpent = (message: Message | Garbled, attempts: number): boolean =>
+  "retries" in message && message.retries !== undefined && attempts > message.retries
+
 export const deliveryOf = (
   subscription: string,
   message: Message | Garbled,

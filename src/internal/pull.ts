@@ -1,0 +1,242 @@
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Schedule from "effect/Schedule"
+import type { BusError } from "../bus/BusError.ts"
+import type { DeadLetter } from "../bus/DeadLetter.ts"
+import type * as Driver from "../bus/BusDriver.ts"
+import type { Service } from "../bus/EventBus.ts"
+import type { Puller, Taken } from "../bus/Pull.ts"
+import type { SubscribeError } from "../bus/Subscription.ts"
+import * as Correlation from "../event/Correlation.ts"
+import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import { PayloadFormat } from "../event/PayloadFormat.ts"
+import * as Retry from "./busRetry.ts"
+import * as DeadLetterOf from "./deadLetterOf.ts"
+import * as Faults from "./faults.ts"
+import { Fifo } from "./fifo.ts"
+import * as Message from "./subscriptionMessage.ts"
+import type { Source } from "./subscriptionSource.ts"
+
+interface Settings {
+  readonly prefetch: number
+  readonly start: Driver.Start
+  readonly deliveries: number
+  readonly reconnect: Schedule.Schedule<unknown, BusError>
+  readonly onDeadLetter: ((letter: DeadLetter) => Effect.Effect<void, unknown, any>) | undefined
+  readonly busOnDeadLetter: ((letter: DeadLetter) => Effect.Effect<void, unknown>) | undefined
+  readonly kept: boolean
+}
+
+const check = ({ deliveries, prefetch }: Settings): Effect.Effect<void, InvalidInput> => {
+  const faults = Faults.make()
+  for (const [path, value] of Object.entries({ deliveries, prefetch })) {
+    const problem = Faults.countProblem(value, 1)
+    if (problem !== undefined) faults.add(path, problem)
+  }
+  return Effect.suspend(() => Faults.orInvalid(faults, () => undefined))
+}
+
+export const make = (
+  bus: Service,
+  name: string,
+  source: Source,
+  settings: Settings
+): Effect.Effect<Puller<any>, SubscribeError, any> =>
+  Effect.gen(function*() {
+    yield* check(settings)
+    const { deliveries, kept, prefetch, reconnect, start } = settings
+    const formats = yield* PayloadFormat
+    const context: Context.Context<any> = yield* Effect.context<any>()
+    const own = settings.onDeadLetter
+    const bury = DeadLetterOf.make(bus, name, reconnect, [
+      own === undefined ? undefined : (letter) => Effect.provide(own(letter), context),
+      settings.busOnDeadLetter
+    ])
+    const consumer = yield* bus.consume({ name, selector: source.selector, start, kept })
+
+    /** What nobody has asked for yet. */
+    const buffer = new Fifo<{ readonly taken: Taken<unknown>; readonly receipt: unknown }>()
+    /** How many are here, asked for or not. */
+    let held = 0
+    const arrived = yield* Effect.makeLatch(false)
+    const room = yield* Effect.makeLatch(true)
+    const failed = yield* Deferred.make<never, BusError>()
+
+    const settle = (settlement: Driver.Settlement) => Effect.retry(consumer.settle([settlement]), reconnect)
+
+    const release = Effect.suspend(() => {
+      held--
+      return room.open
+    })
+
+    /** What becomes of a message that nobody is to see; `undefined` where it is to be seen. */
+    const refused = (
+      delivered: Driver.Delivered,
+      prepared: Message.Prepared,
+      attempts: number,
+      now: number
+    ): Effect.Effect<Driver.Settlement> | undefined => {
+      const { state } = prepared
+      if (prepared._tag === "dead") {
+        const { failure, reason } = prepared
+        return bury(delivered, { reason, error: { ...failure, at: now } }, state, attempts - 1)
+      }
+      if (Message.isExpired(delivered.message, state, now)) {
+        return bury(
+          delivered,
+          { reason: "expired", error: Message.expiryOf(delivered.message, now) },
+          state,
+          state.attempts
+        )
+      }
+      return delivered.deliveries > deliveries
+        ? bury(delivered, { reason: "crashed", error: Message.crashOf(delivered, now) }, state, attempts - 1)
+        : undefined
+    }
+
+    const takenOf = (
+      delivered: Driver.Delivered,
+      { event, metadata, state }: Message.Readable,
+      attempts: number
+    ): Taken<unknown> => {
+      const { message, receipt } = delivered
+      let settled = false
+      /** The first decides; one that fails lets another try. */
+      const once = (settlement: Effect.Effect<Driver.Settlement>): Effect.Effect<void, BusError> =>
+        Effect.suspend(() => {
+          if (settled) return Effect.void
+          settled = true
+          return Effect.onExit(Effect.flatMap(settlement, settle), (exit) => {
+            if (Exit.isSuccess(exit)) return release
+            settled = false
+            return Effect.void
+          })
+        })
+      const failedWith = (
+        error: unknown,
+        then: (now: number, failed: Retry.State) => Effect.Effect<Driver.Settlement>
+      ) =>
+        once(Effect.flatMap(Clock.currentTimeMillis, (time) => {
+          const now = Math.floor(time)
+          return then(now, Retry.failed(state, attempts, Message.failureOf(error, now)))
+        }))
+      return {
+        event,
+        delivery: Message.deliveryOf(name, message, metadata, attempts),
+        ack: once(Effect.succeed({ _tag: "done", receipt })),
+        deadLetter: (error) =>
+          failedWith(error, (now, failed) =>
+            bury(delivered, { reason: "rejected", error: Message.failureOf(error, now) }, failed, attempts)),
+        retryLater: (delay, error = "it was to be retried later") =>
+          failedWith(error, (now, failed) =>
+            Message.isSpent(message, attempts)
+              ? bury(delivered, { reason: "exhausted", error: Message.failureOf(error, now) }, failed, attempts)
+              : Effect.succeed({
+                _tag: "later",
+                receipt,
+                // never early
+                at: now + Math.ceil(Duration.toMillis(delay)),
+                state: Retry.encode(failed),
+                overtake: false
+              })),
+        causes: Correlation.causedBy({ id: message.id, metadata })
+      }
+    }
+
+    /** Has messages ready to be asked for; answers how to put those aside that nobody is to see. */
+    const admit = (pulled: ReadonlyArray<Driver.Delivered>, now: number) => {
+      const buried: Array<Effect.Effect<Driver.Settlement>> = []
+      for (const delivered of pulled) {
+        const prepared = Message.read(delivered, formats, source)
+        const attempts = prepared.state.attempts + delivered.deliveries
+        const settlement = refused(delivered, prepared, attempts, now)
+        if (settlement !== undefined) {
+          buried.push(settlement)
+          continue
+        }
+        held++
+        buffer.push({
+          taken: takenOf(delivered, prepared as Message.Readable, attempts),
+          receipt: delivered.receipt
+        })
+      }
+      if (held >= prefetch) {
+        room.unsafeClose()
+      }
+      if (buffer.size > 0) {
+        arrived.unsafeOpen()
+      }
+      return buried
+    }
+
+    const puller = Effect.uninterruptibleMask((restore) =>
+      Effect.forever(Effect.gen(function*() {
+        yield* restore(room.await)
+        const pulled = yield* restore(Effect.retry(
+          Effect.suspend(() =>
+            consumer.pull(prefetch - held)
+          ),
+          reconnect
+        ))
+        for (const buried of admit(pulled, Math.floor(yield* Clock.currentTimeMillis))) {
+          yield* restore(Effect.flatMap(buried, settle))
+        }
+      }))
+    )
+    const pulling = yield* Effect.forkDaemon(Effect.onError(puller, (cause) => Deferred.failCause(failed, cause)))
+
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function*() {
+        yield* Fiber.interrupt(pulling)
+        const back: Array<Driver.Settlement> = []
+        for (let next = buffer.shift(); next !== undefined; next = buffer.shift()) {
+          back.push({ _tag: "return", receipt: next.receipt, counted: false })
+        }
+        // What was asked for and not settled is delivered again when its consumer ends, which is next.
+        if (back.length > 0) yield* Effect.ignore(consumer.settle(back))
+      })
+    )
+
+    const shift = (max: number): ReadonlyArray<Taken<unknown>> => {
+      const taken: Array<Taken<unknown>> = []
+      while (taken.length < max) {
+        const next = buffer.shift()
+        if (next === undefined) break
+        taken.push(next.taken)
+      }
+      if (buffer.size === 0) arrived.unsafeClose()
+      return taken
+    }
+
+    const wait = Effect.raceFirst(arrived.await, Deferred.await(failed))
+
+    /** Only the wait is raced with the time: what was taken is not lost to one that has passed. */
+    const next = (max: number, until: number): Effect.Effect<ReadonlyArray<Taken<unknown>>, BusError> =>
+      Effect.gen(function*() {
+        for (;;) {
+          if (buffer.size > 0) return shift(max)
+          const left = until - (yield* Clock.currentTimeMillis)
+          if (left <= 0) return []
+          yield* until === Infinity ? wait : Effect.timeoutOption(wait, left)
+        }
+      })
+
+    const pull: Puller<unknown>["pull"] = (max, options) =>
+      Effect.suspend(() => {
+        const within = options?.within
+        const problem = Faults.countProblem(max, 1)
+        if (problem !== undefined) {
+          return Effect.die(new InvalidInput({ faults: [new Fault({ path: "max", problem })] }))
+        }
+        return within === undefined
+          ? next(max, Infinity)
+          : Effect.flatMap(Clock.currentTimeMillis, (now) => next(max, now + Duration.toMillis(within)))
+      })
+
+    return { name, pull }
+  })
