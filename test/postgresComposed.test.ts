@@ -1,32 +1,12 @@
 /** Every service in one PostgreSQL database: the swap, and projections that count each event once. */
 import { SqlClient } from "@effect/sql"
 import { assert, it } from "@effect/vitest"
-import {
-  Config,
-  ConfigProvider,
-  Context,
-  Duration,
-  Effect,
-  Either,
-  Layer,
-  Option,
-  Redacted,
-  Schedule,
-  Schema,
-  Stream
-} from "effect"
-import * as Aggregate from "effect-skald/cqrs/Aggregate"
+import { Config, ConfigProvider, Context, Duration, Effect, Layer, Option, Redacted, Schedule } from "effect"
 import * as Projection from "effect-skald/cqrs/Projection"
-import * as Projections from "effect-skald/cqrs/Projections"
-import * as EventId from "effect-skald/event/EventId"
 import * as Memory from "effect-skald/Memory"
 import * as Postgres from "effect-skald/Postgres"
 import { CheckpointStore } from "effect-skald/store/CheckpointStore"
 import * as EventStore from "effect-skald/store/EventStore"
-import { Lease } from "effect-skald/store/Lease"
-import * as Query from "effect-skald/store/Query"
-import * as Snapshot from "effect-skald/store/Snapshot"
-import { SnapshotStore } from "effect-skald/store/SnapshotStore"
 import { build } from "esbuild"
 import * as fs from "node:fs"
 import { join } from "node:path"
@@ -35,87 +15,8 @@ import * as Database from "./support/postgres.ts"
 import * as Program from "./support/program.ts"
 import { Amounts, sumOfAmounts } from "./support/projectorWork.ts"
 import * as Servers from "./support/servers.ts"
-import { deposit, Deposited, drain, Overdrawn, Wallet, Wallets, withdraw } from "./support/wallet.ts"
-
-const wallets = Aggregate.make(Wallet, Wallets, { snapshot: Snapshot.every(3), cache: 2 })
-
-const Totals = Projection.make("totals", {
-  events: [Wallets.group.types[0], Wallets.group.types[1]],
-  state: Schema.Struct({ in: Schema.Int, out: Schema.Int }),
-  initial: { in: 0, out: 0 },
-  apply: (totals, event) =>
-    event._tag === "Deposited"
-      ? { ...totals, in: totals.in + event.amount }
-      : { ...totals, out: totals.out + event.amount }
-})
-
-/** What an application asks of the services; the answer is what it saw, but for the server's own times. */
-const program = Effect.gen(function*() {
-  const seen: Record<string, unknown> = {}
-  const see = (what: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.map(Effect.either(effect), (either) => {
-      seen[what] = Either.isRight(either) ? { right: either.right } : { left: either.left }
-    })
-  const told = <A extends { readonly recordedAt?: unknown }, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.map(effect, ({ recordedAt: _, ...rest }) => rest)
-  const list = <E, R>(stream: Stream.Stream<any, E, R>) =>
-    Effect.map(
-      Stream.runCollect(stream),
-      (events) =>
-        Array.from(events, ({ recordedAt: _, occurredAt: __, metadata, ...event }) => {
-          const { trace: ___, ...rest } = metadata
-          return { ...event, metadata: rest }
-        })
-    )
-
-  for (let n = 0; n < 5; n++) {
-    for (const which of ["first", "again"]) {
-      yield* wallets.execute("a", deposit(10 + n), { commandId: `deposit ${n}` }).pipe(
-        Effect.map(({ repeated, state, version }) => ({ repeated, state, version })),
-        see(`deposit ${n} ${which}`)
-      )
-    }
-  }
-  yield* wallets.execute("a", withdraw(1_000)).pipe(see("refused"))
-  yield* Effect.asVoid(wallets.execute("a", drain(25), { expected: 5 })).pipe(see("drained"))
-  yield* wallets.execute("a", drain(25), { expected: 5 }).pipe(see("conflict"))
-  yield* Effect.asVoid(wallets.execute("b", deposit(500))).pipe(see("b"))
-
-  const store = yield* EventStore.EventStore
-  yield* Projection.catchUp(Totals).pipe(Effect.map(({ state }) => state), see("totals"))
-  yield* Projection.catchUp(Projections.statistics("statistics")).pipe(
-    Effect.map(({ state }) => state.events),
-    see("statistics")
-  )
-  yield* list(store.readAll()).pipe(see("log"))
-  yield* list(store.readAll({ backwards: true, limit: 3, category: "wallet" })).pipe(see("backwards"))
-  const claim = { stream: "name-1", events: [{ type: "Claimed", payload: null, tags: ["name:x"] }] }
-  const failIf = Query.unsafeMake({ tags: ["name:x"] })
-  yield* told(store.append([claim], { failIf })).pipe(see("first claim"))
-  yield* store.append([{ ...claim, stream: "name-2" }], { failIf }).pipe(see("second claim"))
-  yield* Effect.all(["wallet-a", "wallet-z"].map(store.streamState)).pipe(see("stream states"))
-
-  const fingerprint = Either.getOrThrow(Snapshot.fingerprint(Wallet.name, 1, Wallet.state))
-  const snapshots = yield* SnapshotStore
-  yield* snapshots.load(":wallet-a", fingerprint).pipe(
-    Effect.map((snapshot) => Option.map(snapshot, ({ state, version }) => ({ state, version }))),
-    see("snapshot")
-  )
-  const checkpoints = yield* CheckpointStore
-  yield* checkpoints.get("elsewhere").pipe(see("no checkpoint"))
-  const leases = yield* Lease
-  yield* Effect.scoped(Effect.map(leases.tryAcquire("work"), (held) => Option.getOrThrow(held).token)).pipe(
-    see("lease")
-  )
-  return seen
-})
-
-/** Ids that are the same in each run. */
-const withCountedIds = <A, E, R>(layer: Layer.Layer<A, E, R>) =>
-  Layer.unwrapEffect(Effect.sync(() => {
-    let count = 0
-    return Layer.provide(layer, Layer.succeed(EventId.EventIds, () => `event-${++count}`))
-  }))
+import { program, Totals, wallets, withCountedIds } from "./support/everyService.ts"
+import { deposit, Deposited, Overdrawn, Wallets } from "./support/wallet.ts"
 
 Servers.suite("postgres", "every service in one PostgreSQL database", (url) => {
   const layer = (prefix: string) => Postgres.layer({ url: Redacted.make(url), prefix, maxConnections: 6 })

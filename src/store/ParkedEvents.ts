@@ -9,6 +9,7 @@
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import type { Position } from "../event/Position.ts"
@@ -59,7 +60,7 @@ export interface Service {
 }
 
 /**
- * Keeps the events that were put aside. {@link layerMemory} keeps them in memory, `SqlParkedEvents` in a table.
+ * Keeps the events that were put aside. {@link layerMemory} keeps them in memory, `SqlParkedEvents` in a table, `RedisParkedEvents` in Redis.
  *
  * @since 0.1.0
  * @category services
@@ -88,8 +89,11 @@ export const layerMemory: Layer.Layer<ParkedEvents> = Layer.sync(ParkedEvents, (
     list: (key) => Effect.sync(() => [...of(key).values()].sort((a, b) => a.position - b.position)),
     remove: (key, positions) =>
       Effect.map(FiberRef.get(removed), (removed) => {
-        const entries = positions.flatMap((position) => of(key).get(position) ?? [])
-        for (const entry of entries) of(key).delete(entry.position)
+        const entries = positions.flatMap((position) => {
+          const entry = of(key).get(position)
+          of(key).delete(position)
+          return entry ?? []
+        })
         removed?.push(...entries.map((entry) => () => void of(key).set(entry.position, entry)))
         return entries.length
       }),
@@ -100,11 +104,13 @@ export const layerMemory: Layer.Layer<ParkedEvents> = Layer.sync(ParkedEvents, (
         of(key).set(position, { ...entry, reason: "failed", problem, attempts: entry.attempts + 1 })
       }),
     atomically: <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-      Effect.suspend(() => {
+      Effect.flatMap(FiberRef.get(removed), (outer) => {
         const comesBack: Array<() => void> = []
-        return Effect.onError(Effect.locally(effect, removed, comesBack), () =>
+        return Effect.onExit(Effect.locally(effect, removed, comesBack), (exit) =>
           Effect.sync(() => {
-            for (const comeBack of comesBack) comeBack()
+            // one inside another shares its fate
+            if (Exit.isSuccess(exit)) outer?.push(...comesBack)
+            else for (const comeBack of comesBack) comeBack()
           }))
       })
   }
