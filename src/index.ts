@@ -405,6 +405,22 @@ export * as Publisher from "./bus/Publisher.ts"
 export * as Pull from "./bus/Pull.ts"
 
 /**
+ * Where the answers to the requests of this process come.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as Replies from "./bus/Replies.ts"
+
+/**
+ * Requests over the bus: an event that asks, and a typed answer within a time.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as Request from "./bus/Request.ts"
+
+/**
  * Which messages a subscription is given: by their types, or by their dotted subjects.
  *
  * @since 0.1.0
@@ -421,12 +437,28 @@ export * as Selector from "./bus/Selector.ts"
 export * as Subscription from "./bus/Subscription.ts"
 
 /**
+ * What a window makes of its events: monoids with a way to read the result.
+ *
+ * @since 0.1.0
+ * @category cep
+ */
+export * as Aggregation from "./cep/Aggregation.ts"
+
+/**
  * Conditions as data: what `where` and `until` of a pattern ask, in a form that can be stored, shown and drawn.
  *
  * @since 0.1.0
  * @category cep
  */
 export * as Condition from "./cep/Condition.ts"
+
+/**
+ * Joins of two streams within a bound of time.
+ *
+ * @since 0.1.0
+ * @category cep
+ */
+export * as Join from "./cep/Join.ts"
 
 /**
  * Finds the matches of a pattern in a stream of events: plain synchronous code over chunks, for many keys, in event time.
@@ -459,6 +491,22 @@ export * as PatternText from "./cep/PatternText.ts"
  * @category cep
  */
 export * as StoredPattern from "./cep/StoredPattern.ts"
+
+/**
+ * How far the time of events has come, out of order and from several sources.
+ *
+ * @since 0.1.0
+ * @category cep
+ */
+export * as Watermark from "./cep/Watermark.ts"
+
+/**
+ * Windows of time, of activity and of counted events.
+ *
+ * @since 0.1.0
+ * @category cep
+ */
+export * as Window from "./cep/Window.ts"
 
 /**
  * Aggregates: a decider over the streams of a category.

@@ -1,22 +1,16 @@
 import * as Schema from "effect/Schema"
 import type { Snapshot } from "../cep/Matcher.ts"
+import { Instant } from "./timeSchema.ts"
 
 /** Snapshots of a matcher as JSON values. */
-
-/** Times before any, and after all, are no JSON numbers. */
-const Time = Schema.transform(Schema.Union(Schema.Number, Schema.Literal("-Infinity", "Infinity")), Schema.Number, {
-  strict: true,
-  decode: (time) => typeof time === "number" ? time : Number(time),
-  encode: (time) => time === Number.POSITIVE_INFINITY ? "Infinity" : time === -Infinity ? "-Infinity" : time
-})
 
 export const schema = <Ev, I>(events: Schema.Schema<Ev, I>): Schema.Schema<Snapshot, unknown> => {
   const all: Schema.Schema<Snapshot, any> = Schema.Struct({
     fingerprint: Schema.String,
     seq: Schema.Number,
-    time: Time,
-    newest: Time,
-    closed: Time,
+    time: Instant,
+    newest: Instant,
+    closed: Instant,
     failed: Schema.Boolean,
     counts: Schema.mutable(Schema.Struct({
       events: Schema.Number,
@@ -26,8 +20,8 @@ export const schema = <Ev, I>(events: Schema.Schema<Ev, I>): Schema.Schema<Snaps
       timedOut: Schema.Number,
       overflowed: Schema.Number
     })),
-    waiting: Schema.Array(Schema.Struct({ time: Time, event: events })),
-    events: Schema.Array(Schema.Struct({ seq: Schema.Number, time: Time, event: events })),
+    waiting: Schema.Array(Schema.Struct({ time: Instant, event: events })),
+    events: Schema.Array(Schema.Struct({ seq: Schema.Number, time: Instant, event: events })),
     paths: Schema.Array(Schema.Struct({
       before: Schema.Number,
       step: Schema.String,
