@@ -14,7 +14,9 @@ export const bundle = async (source: string): Promise<{ readonly file: string; r
     entryPoints: [path.join(root, source)],
     bundle: true,
     // all in one file but the addon: a bundle starts several times as fast as the packages it is made of
-    external: ["better-sqlite3"],
+    external: ["better-sqlite3", "pg-native"],
+    // what is CommonJS within asks for modules of Node
+    banner: { js: "import { createRequire as r } from \"node:module\"; const require = r(import.meta.url)" },
     platform: "node",
     format: "esm",
     target: "node20",
