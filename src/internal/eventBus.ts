@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import type * as Driver from "../bus/BusDriver.ts"
+import { BusError } from "../bus/BusError.ts"
 import { ClaimCheck } from "../bus/ClaimCheck.ts"
 import type { NewMessage, Receipt, Service } from "../bus/EventBus.ts"
 import type { Message } from "../bus/Message.ts"
@@ -22,11 +23,23 @@ import * as Traceparent from "./traceparent.ts"
 export const context = <E, R, C extends Driver.Capability>(
   driver: Effect.Effect<Driver.Driver<C>, E, R>,
   toContext: (service: Service, capabilities: ReadonlyArray<C>) => Context.Context<any>
-): Effect.Effect<Context.Context<any>, E, R> =>
+): Effect.Effect<Context.Context<any>, E, R | Scope.Scope> =>
   Effect.flatMap(
     driver,
-    (made) => Effect.map(makeEncoded(made), (service) => toContext(service as Service, made.capabilities))
+    (made) =>
+      Effect.map(Effect.flatMap(makeEncoded(made), (service) => closing(service as Service)), (service) =>
+        toContext(service, made.capabilities))
   )
+
+/** Publishes as long as its scope lasts. */
+const closing = (service: Service): Effect.Effect<Service, never, Scope.Scope> => {
+  const closed = new BusError({ reason: "closed", operation: "EventBus.publish" })
+  let open = true
+  return Effect.as(
+    Effect.addFinalizer(() => Effect.sync(() => void (open = false))),
+    { ...service, publish: (messages) => Effect.suspend(() => open ? service.publish(messages) : Effect.fail(closed)) }
+  )
+}
 
 export const memoryDriver = <D>(history: number, make: (history: number) => D): Effect.Effect<D, InvalidInput> => {
   const problem = Faults.countProblem(history, 0)

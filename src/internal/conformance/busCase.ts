@@ -67,7 +67,7 @@ export const busSection = (
 /** Runs over a bus that is built for it and closed after it: what a process is. */
 export const open = <A, E>(subject: Subject, effect: Effect.Effect<A, E, Needs>): Effect.Effect<A, unknown, never> =>
   Effect.scoped(
-    Effect.provide(effect, Layer.provideMerge(DeadLetters.layer, Layer.fresh(subject.layer)))
+    Effect.provide(effect, Layer.provideMerge(DeadLetters.layer, subject.layer))
   ) as Effect.Effect<A, unknown>
 
 export const capable = (subject: Subject, capability: Capability): boolean => subject.capabilities.has(capability)
@@ -115,7 +115,7 @@ export const pass = (millis: number): Effect.Effect<void> =>
   })
 
 /** The longest that a case waits for what must happen, in milliseconds. */
-const patience = 15_000
+const patience = 10_000
 
 /** Waits for what must happen; says what it was that did not. */
 export const until = (what: string, condition: () => boolean): Effect.Effect<void> =>
@@ -161,8 +161,11 @@ export const untilEmpty = (name: string) => {
 
 /** The dead letters of a subscription, in the order in which they were put aside. */
 export const lettersOf = (subscription: string) =>
-  Effect.flatMap(DeadLetters.DeadLetters, (letters) =>
-    Effect.map(Stream.runCollect(letters.list({ subscription })), (all): ReadonlyArray<DeadLetter> => Array.from(all)))
+  Effect.flatMap(
+    DeadLetters.DeadLetters,
+    (letters) =>
+      Effect.map(Stream.runCollect(letters.list({ subscription })), (all): ReadonlyArray<DeadLetter> => Array.from(all))
+  )
 
 export const untilLetters = (subscription: string, count: number) =>
   Effect.zipRight(
@@ -207,7 +210,6 @@ export const pullAll = (consumer: Consumer, count: number) =>
   })
 
 export const doneWith = ({ receipt }: Delivered) => ({ _tag: "done", receipt }) as const
-
 
 /** Runs over a bus whose service does some things otherwise. */
 export const otherwise = <A, E, R>(

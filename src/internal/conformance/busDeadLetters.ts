@@ -11,8 +11,8 @@ import * as Subscription from "../../bus/Subscription.ts"
 import * as Envelope from "../../event/Envelope.ts"
 import {
   away,
-  Busy,
   busSection,
+  Busy,
   collector,
   consume,
   depthOf,
@@ -73,15 +73,12 @@ export const deadLetterSection = busSection("dead letters", {
         onError: { Busy: OnError.deadLetter }
       })
       yield* otherwise((service) => ({
-        deadLetters: {
-          ...service.deadLetters,
-          put: (letters) =>
-            Effect.gen(function*() {
-              order.push(`begin ${(yield* service.depth(name()).pipe(Effect.orDie)).inFlight}`)
-              yield* service.deadLetters.put(letters)
-              order.push(`end ${(yield* service.depth(name()).pipe(Effect.orDie)).inFlight}`)
-            })
-        }
+        putAside: (letters) =>
+          Effect.gen(function*() {
+            order.push(`begin ${(yield* service.depth(name()).pipe(Effect.orDie)).inFlight}`)
+            yield* service.putAside(letters)
+            order.push(`end ${(yield* service.depth(name()).pipe(Effect.orDie)).inFlight}`)
+          })
       }), watched)
       yield* publish(placed("o"))
       yield* untilLetters(name(), 1)
@@ -93,21 +90,21 @@ export const deadLetterSection = busSection("dead letters", {
       const { Placed, name, placed, publish } = topic()
       let failures = 0
       let down = true
-      yield* otherwise((service) => ({
-        deadLetters: {
-          ...service.deadLetters,
-          put: (letters) => {
-            if (!down) return service.deadLetters.put(letters)
+      yield* otherwise(
+        (service) => ({
+          putAside: (letters) => {
+            if (!down) return service.putAside(letters)
             failures++
             return away("DeadLetters.put")
           }
-        }
-      }), Subscription.run(name(), {
-        events: [Placed],
-        reconnect: soon,
-        handler: (): Effect.Effect<void, Busy> => new Busy(),
-        onError: { Busy: OnError.deadLetter }
-      }))
+        }),
+        Subscription.run(name(), {
+          events: [Placed],
+          reconnect: soon,
+          handler: (): Effect.Effect<void, Busy> => new Busy(),
+          onError: { Busy: OnError.deadLetter }
+        })
+      )
       yield* publish(placed("o"))
       yield* until("tries", () => failures > 3)
       const depth = yield* depthOf(name())
@@ -151,9 +148,12 @@ export const deadLetterSection = busSection("dead letters", {
         equal([index, letter?.reason, letter?.attempts], [index, reason, 0])
         if (change.payload !== undefined) {
           const { payload } = letter!.message as Message
-          equal(typeof payload === "string" ? payload : Array.from(payload), typeof change.payload === "string"
-            ? change.payload
-            : Array.from(change.payload))
+          equal(
+            typeof payload === "string" ? payload : Array.from(payload),
+            typeof change.payload === "string"
+              ? change.payload
+              : Array.from(change.payload)
+          )
         }
       }
       yield* untilEmpty(name())

@@ -64,8 +64,11 @@ export const deliverySection = busSection("delivery", {
       const all = Array.from({ length: 50 }, () => collector<number>())
       yield* Effect.forEach(all, ({ add }, index) =>
         Subscription.run(name(`s${index}`), { events: [Placed], handler: ({ n }) => add(n) }))
-      for (let batch = 0; batch < 4; batch++) yield* publishMany(10, {}, batch * 10)
-      yield* until("40 messages each", () => all.every(({ seen }) => seen.length >= 40))
+      for (let batch = 0; batch < 4; batch++) {
+        yield* publishMany(10, {}, batch * 10)
+      }
+      yield* until("40 messages each", () =>
+        all.every(({ seen }) => seen.length >= 40))
       yield* quiet
       const expected = Array.from({ length: 40 }, (_, n) => n)
       for (const { seen } of all) equal(seen, expected)
@@ -190,7 +193,7 @@ export const deliverySection = busSection("delivery", {
       const { add, seen } = collector<Subscription.Delivery["metadata"]>()
       yield* Subscription.run(name(), { events: [Placed], handler: (_, { metadata }) => add(metadata) })
       const headers = {
-        "grüße": "日本語 – Ωμέγα",
+        grüße: "日本語 – Ωμέγα",
         emoji: "👩‍👩‍👧‍👦 🏳️‍🌈",
         rtl: "שלום",
         quote: "\"'\\",
@@ -265,8 +268,7 @@ export const deliverySection = busSection("delivery", {
       const { Placed, name, publishMany, publish, placed } = topic()
       yield* know(name(), Placed)
       const bus = yield* EventBus
-      const limited = <A, E>(effect: Effect.Effect<A, E, EventBus>) =>
-        refused(effect, "MessageTooLarge")
+      const limited = <A, E>(effect: Effect.Effect<A, E, EventBus>) => refused(effect, "MessageTooLarge")
       // a driver whose limits are out of reach is not asked to build what exceeds them
       const { limits } = bus
       if (limits.messages <= 100_000) yield* limited(publishMany(limits.messages + 1))

@@ -9,8 +9,8 @@ import * as Selector from "../../bus/Selector.ts"
 import * as Subscription from "../../bus/Subscription.ts"
 import * as RetryPolicy from "../../resilience/RetryPolicy.ts"
 import {
-  Busy,
   busSection,
+  Busy,
   collector,
   depthOf,
   exactly,

@@ -3,8 +3,8 @@ import * as Schedule from "effect/Schedule"
 import * as OnError from "../../bus/OnError.ts"
 import * as Subscription from "../../bus/Subscription.ts"
 import {
-  Busy,
   busSection,
+  Busy,
   collector,
   consume,
   doneWith,

@@ -5,8 +5,8 @@ import * as Envelope from "../../event/Envelope.ts"
 import * as OnError from "../../bus/OnError.ts"
 import * as Subscription from "../../bus/Subscription.ts"
 import {
-  Busy,
   busSection,
+  Busy,
   collector,
   depthOf,
   exactly,
@@ -143,8 +143,8 @@ export const retrySection = busSection("retries and verdicts", {
           Effect.zipRight(add(`${order}/${attempt}`), failing.on ? new Busy() : Effect.void),
         onError: { Busy: OnError.pause }
       })
-      yield* publish(placed("a"))
-      yield* publish(placed("b"))
+      yield* publish(placed("a"), { key: "k" })
+      yield* publish(placed("b"), { key: "k" })
       yield* untilEffect("the pause", running.isPaused)
       yield* quiet
       equal(seen, ["a/1"])

@@ -7,8 +7,8 @@ import * as OnError from "../../bus/OnError.ts"
 import * as Subscription from "../../bus/Subscription.ts"
 import * as Envelope from "../../event/Envelope.ts"
 import {
-  Busy,
   busSection,
+  Busy,
   collector,
   depthOf,
   exactly,
