@@ -27,7 +27,7 @@ export const contract = (name: string, options: any): Contract => {
 
 /** What is wrong with the name of a saga, of a step, or with a key. */
 export const nameProblem = (name: unknown): string | undefined =>
-  Faults.nameProblem(name, 128) ?? ((name as string).includes("/") ? "must not hold \"/\"" : undefined)
+  Faults.nameProblem(name, 128) ?? (/[/[#]/.test(name as string) ? "must not hold \"/\", \"[\" or \"#\"" : undefined)
 
 /** A step on its way to its host, with what is not given filled in. */
 export const step = (kind: StepRequest["kind"], name: string, options: any): Effect.Effect<any, any, any> => {

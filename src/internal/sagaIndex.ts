@@ -1,0 +1,155 @@
+/** Which sagas are in flight, and how many have ended how: a projection, so that nobody scans all history for it. */
+import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
+import * as Layer from "effect/Layer"
+import * as Context from "effect/Context"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Projection from "../cqrs/Projection.ts"
+import type { InvalidInput } from "../event/InvalidInput.ts"
+import * as Journal from "../saga/SagaJournal.ts"
+import { type State, Summary } from "../saga/SagaStatus.ts"
+import { EventStore } from "../store/EventStore.ts"
+import * as SnapshotStore from "../store/SnapshotStore.ts"
+import { StoreError } from "../store/StoreError.ts"
+import { tenantKey } from "./tenantKey.ts"
+
+const IndexState = Schema.Struct({
+  inFlight: Schema.HashMap({ key: Schema.String, value: Summary }),
+  /** By saga, and how it ended. */
+  ended: Schema.HashMap({ key: Schema.String, value: Schema.Number })
+})
+
+type IndexState = typeof IndexState.Type
+
+/** The key of a saga over all tenants. */
+export const keyOf = (tenant: string | undefined, saga: string, id: string): string =>
+  tenantKey(tenant, Journal.idOf(saga, id))
+
+const change = (state: IndexState, key: string, to: (before: Summary) => Summary): IndexState => {
+  const before = Option.getOrUndefined(HashMap.get(state.inFlight, key))
+  return before === undefined ? state : { ...state, inFlight: HashMap.set(state.inFlight, key, to(before)) }
+}
+
+const Index = Projection.make("skald-sagas", {
+  version: 1,
+  category: Journal.Sagas.name,
+  allTenants: true,
+  state: IndexState,
+  events: [
+    Journal.Started,
+    Journal.RoundStarted,
+    Journal.Decided,
+    Journal.InterventionNeeded,
+    Journal.OperatorActed,
+    Journal.Ended
+  ],
+  initial: { inFlight: HashMap.empty(), ended: HashMap.empty() },
+  apply: (state, event, recorded): IndexState => {
+    const { tenant } = recorded.metadata
+    const at = recorded.occurredAt.epochMillis
+    const key = tenantKey(tenant, recorded.stream.slice(Journal.Sagas.name.length + 1))
+    switch (event._tag) {
+      case "SagaStarted": {
+        const { id, saga, version } = event
+        const summary: Summary = {
+          saga,
+          id,
+          version,
+          state: "running",
+          startedAt: at,
+          changedAt: at,
+          interventions: [],
+          ...(tenant === undefined ? {} : { tenant })
+        }
+        return { ...state, inFlight: HashMap.set(state.inFlight, key, summary) }
+      }
+      case "SagaRoundStarted":
+        return change(state, key, (before) => ({ ...before, state: "running", changedAt: at }))
+      case "SagaDecided":
+        return event.decision === "commit"
+          ? state
+          : change(state, key, (before) => ({ ...before, state: "compensating", changedAt: at, interventions: [] }))
+      case "SagaInterventionNeeded": {
+        const { failure, reason, step } = event
+        const needed = {
+          reason,
+          since: at,
+          ...(step === undefined ? {} : { step }),
+          ...(failure === undefined ? {} : { failure })
+        }
+        return change(state, key, (before) => ({
+          ...before,
+          changedAt: at,
+          interventions: [...before.interventions.filter((each) => each.step !== step), needed]
+        }))
+      }
+      case "SagaOperatorActed":
+        return event.act === "cancel" ? state : change(state, key, (before) => ({
+          ...before,
+          changedAt: at,
+          interventions: event.step === undefined
+            ? []
+            : before.interventions.filter((each) => each.step !== undefined && each.step !== event.step)
+        }))
+      case "SagaEnded": {
+        const counted = `${event.state}/${event.saga}`
+        const count = Option.getOrElse(HashMap.get(state.ended, counted), () => 0)
+        return {
+          inFlight: HashMap.remove(state.inFlight, key),
+          ended: HashMap.set(state.ended, counted, count + 1)
+        }
+      }
+    }
+  }
+})
+
+/** What the index knows, once it has come to the head of the log. */
+export interface SagaIndex {
+  readonly inFlight: Effect.Effect<ReadonlyArray<Summary>, StoreError>
+  /** By saga. */
+  readonly ended: Effect.Effect<
+    ReadonlyArray<{ readonly saga: string; readonly state: State; readonly count: number }>,
+    StoreError
+  >
+}
+
+export const make: Effect.Effect<SagaIndex, StoreError | InvalidInput, EventStore | Scope.Scope> = Effect.gen(
+  function*() {
+    const store = yield* EventStore
+    const given = yield* Effect.serviceOption(SnapshotStore.SnapshotStore)
+    const snapshots = Option.match(given, {
+      onNone: () => SnapshotStore.layerMemory,
+      onSome: (service) => Layer.succeed(SnapshotStore.SnapshotStore, service)
+    })
+    const context = yield* Layer.build(
+      Projection.layerAsync(Index, { saveEvery: 5_000 }).pipe(
+        Layer.provide(Layer.merge(snapshots, Layer.succeed(EventStore, store)))
+      )
+    )
+    const handle = Context.get(context, Projection.running(Index))
+    const state = Effect.flatMap(store.head, (head) =>
+      Effect.zipRight(
+        Effect.mapError(
+          handle.awaitPosition(head),
+          (cause) => new StoreError({ reason: "unknown", operation: "SagaEngine.list", cause })
+        ),
+        handle.state
+      ))
+    return {
+      inFlight: Effect.map(
+        state,
+        ({ inFlight }) =>
+          Array.from(HashMap.values(inFlight)).map((each) =>
+            each.interventions.length === 0 ? each : { ...each, state: "needsIntervention" }
+          )
+      ),
+      ended: Effect.map(state, ({ ended }) =>
+        HashMap.toEntries(ended).map(([key, count]) => {
+          const at = key.indexOf("/")
+          return { state: key.slice(0, at) as State, saga: key.slice(at + 1), count }
+        }))
+    }
+  }
+)

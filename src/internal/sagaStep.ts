@@ -1,0 +1,311 @@
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as ParseResult from "effect/ParseResult"
+import type * as Schedule from "effect/Schedule"
+import * as SchedulePosition from "../resilience/SchedulePosition.ts"
+import { Current, Running, type StepRequest } from "../saga/SagaDefinition.ts"
+import { OutcomeUnknown, StepTimedOut } from "../saga/SagaError.ts"
+import * as Journal from "../saga/SagaJournal.ts"
+import { begin, claim, held, invalid, orLost, type Restore, turn } from "./sagaActivity.ts"
+import * as Body from "./sagaBody.ts"
+import * as Failures from "./sagaFailure.ts"
+import { keyOf } from "./sagaIdentity.ts"
+import type { Activity } from "./sagaMachine.ts"
+import type { Runner } from "./sagaRunner.ts"
+import { resumable } from "./sagaSchedule.ts"
+
+/** A step of a body: from its journal, or run and journaled. */
+export const step = (runner: Runner, parent: string, request: StepRequest): Effect.Effect<any, any, any> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(claim(runner, parent, request.kind, request.name, request.key), (found) => {
+      if (found._tag === "Refused") return restore(found.why)
+      const problem = problemOf(request)
+      if (problem !== undefined) return invalid(runner, found.id, problem.reason, problem.detail)
+      return Effect.flatMap(Effect.context<any>(), (context) => {
+        const run = new StepRun(runner, request, found.id, Context.omit(Running)(context), restore)
+        if (found._tag === "Known") {
+          run.register()
+          return orLost(runner, found.id, run.goOn)
+        }
+        const intended = Journal.StepIntended({
+          step: found.id,
+          place: found.place,
+          name: request.name,
+          kind: request.kind,
+          compensated: request.compensate !== undefined,
+          ...(request.key === undefined ? {} : { key: request.key })
+        })
+        return Effect.flatMap(begin(runner, request.kind, intended), (begun) => {
+          if (!begun) return restore(held(runner))
+          run.register()
+          return orLost(runner, found.id, run.attempt(1))
+        })
+      })
+    })
+  )
+
+const problemOf = (request: StepRequest) => {
+  if (request.onUnknown === "ask" && request.resolve === undefined) {
+    return { reason: "resolve" as const, detail: "onUnknown: \"ask\" needs resolve" }
+  }
+  for (const schedule of [request.retry, request.compensateRetry]) {
+    const refused = schedule === undefined ? undefined : Either.getLeft(resumable(schedule, errorOf(request, schedule)))
+    if (refused !== undefined && Option.isSome(refused)) {
+      return { reason: "schedule" as const, detail: refused.value.message }
+    }
+  }
+  return undefined
+}
+
+const errorOf = (request: StepRequest, schedule: Schedule.Schedule<unknown, any>) =>
+  schedule === request.retry ? request.error : undefined
+
+class StepRun {
+  private readonly runner: Runner
+  private readonly request: StepRequest
+  private readonly id: string
+  private readonly context: Context.Context<any>
+  /** Lets in whatever interrupts the fiber. */
+  private readonly open: Restore
+  /** The same, but for a pivot, which nothing in its saga interrupts. */
+  private readonly restore: Restore
+
+  constructor(runner: Runner, request: StepRequest, id: string, context: Context.Context<any>, restore: Restore) {
+    this.runner = runner
+    this.request = request
+    this.id = id
+    this.context = context
+    this.open = restore
+    this.restore = request.kind === "pivot" ? (effect) => this.apart(effect) : restore
+  }
+
+  private get now(): Activity {
+    return this.runner.activity(this.id)!
+  }
+
+  /** Hands the compensation to the saga's plan, as its intent is journaled. */
+  register(): void {
+    const { compensate } = this.request
+    if (compensate === undefined) return
+    const { compensateExhausted, compensateRetry, onUnknown, resolve, success } = this.request
+    this.runner.compensations.set(this.id, {
+      run: (outcome, attempt) =>
+        this.within(attempt, (key) => compensate(outcome, key)) as Effect.Effect<void, unknown>,
+      ask: onUnknown === "ask" && resolve !== undefined
+        ? this.within(1, resolve) as Effect.Effect<Option.Option<unknown>>
+        : undefined,
+      decode: ParseResult.decodeUnknownEither(success),
+      retry: compensateRetry,
+      exhausted: compensateExhausted
+    })
+  }
+
+  /** The user's code, with its services and where it runs, under the time and chance of the outside. */
+  private within<A, E>(attempt: number, f: (key: string) => Effect.Effect<A, E, any>): Effect.Effect<A, E> {
+    const { runner } = this
+    const { id, round, saga } = runner.state
+    const { attempts } = runner.activity(this.id) ?? { attempts: 1 }
+    const key = keyOf(saga, id, this.id, attempts, this.request.keyPer)
+    const current = {
+      saga,
+      id,
+      step: this.id,
+      key,
+      compensationKey: `${key}/compensation`,
+      attempt,
+      round
+    }
+    const run = Effect.suspend(() => f(key))
+    return Body.outside(Effect.provide(run, Context.add(this.context, Current, current)), runner.services)
+  }
+
+  /** Runs what a race does not interrupt, and a stop of the engine does. */
+  private apart<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const { runner } = this
+    return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(effect)), (fiber) => {
+      runner.apart.add(fiber)
+      if (runner.closed) fiber.unsafeInterruptAsFork(fiber.id())
+      return Effect.ensuring(Fiber.join(fiber), Effect.sync(() => runner.apart.delete(fiber)))
+    })
+  }
+
+  /** From where the journal stands. */
+  readonly goOn: Effect.Effect<any, any> = Effect.suspend(() => {
+    const { id, now: known, open, request, restore, runner } = this
+    switch (known.state) {
+      case "done":
+        return Effect.zipRight(open(turn(runner, known)), this.answer(known))
+      case "failed":
+        return Effect.zipRight(
+          open(turn(runner, known)),
+          Effect.zipRight(
+            Body.seen(id, known.endedAt ?? 0),
+            Effect.failCause(
+              Failures.toCause(known.failure, id, request.error, runner.definition.contract.error)
+            )
+          )
+        )
+      case "lost":
+        return open(Effect.never)
+      default:
+        if (runner.blocked()) return open(held(runner))
+    }
+    switch (known.state) {
+      case "stuck":
+        return Effect.zipRight(restore(runner.awaitActivity(id)), this.goOn)
+      case "retrying":
+        return Effect.zipRight(restore(runner.until(known.due ?? 0)), this.again)
+      case "reopened":
+        return this.again
+      case "running":
+        return this.unknown
+    }
+  })
+
+  private answer(known: Activity): Effect.Effect<any, any> {
+    const decoded = ParseResult.decodeUnknownEither(this.request.success)(known.value)
+    return Either.isRight(decoded)
+      ? Effect.as(Body.seen(this.id, known.endedAt ?? 0), decoded.right)
+      : this.open(this.runner.mismatch(`the result of ${this.id} cannot be read`))
+  }
+
+  /** A crash has left open what the last attempt did. */
+  private readonly unknown: Effect.Effect<any, any> = Effect.suspend(() => {
+    const { id, request, restore } = this
+    switch (request.onUnknown) {
+      case "retry":
+        return this.again
+      case "ask":
+        return Effect.flatMap(
+          Effect.exit(restore(this.within(this.now.attempts, request.resolve!))),
+          (exit) => {
+            if (Exit.isSuccess(exit)) {
+              return Option.isSome(exit.value) ? this.succeeded(exit.value.value) : this.again
+            }
+            return Cause.isInterruptedOnly(exit.cause)
+              ? Effect.failCause(exit.cause)
+              : this.stuck("unknownOutcome", Failures.ofDefect(exit.cause))
+          }
+        )
+      case "compensate":
+        return this.failed(Cause.die(new OutcomeUnknown({ step: id })), false)
+      case "intervene":
+        return this.stuck("unknownOutcome", undefined)
+    }
+  })
+
+  /** One more attempt, journaled before it runs. */
+  private readonly again: Effect.Effect<any, any> = Effect.suspend(() => {
+    const { id, open, runner } = this
+    const attempt = this.now.attempts + 1
+    return Effect.flatMap(
+      runner.note([Journal.StepAttempted({ step: id, attempt })], () => !runner.blocked()),
+      (begun) => begun ? this.attempt(attempt) : open(held(runner))
+    )
+  })
+
+  attempt(attempt: number): Effect.Effect<any, any> {
+    const { id, request, restore, runner } = this
+    if (runner.closed) return Effect.interrupt
+    const execute = this.within(attempt, request.execute)
+    const limited = request.timeout === undefined ? execute : Effect.timeoutFailCause(execute, {
+      duration: Duration.decode(request.timeout),
+      onTimeout: () => Cause.die(new StepTimedOut({ step: id }))
+    })
+    return Effect.flatMap(
+      Effect.exit(restore(request.timeout === undefined ? limited : Body.outside(limited, runner.services))),
+      (exit) => Exit.isSuccess(exit) ? this.succeeded(exit.value) : this.failedAttempt(attempt, exit.cause)
+    )
+  }
+
+  private succeeded(value: unknown): Effect.Effect<any, any> {
+    const { id, open, request, runner } = this
+    const encoded = ParseResult.encodeUnknownEither(request.success)(value)
+    if (Either.isLeft(encoded)) {
+      return this.failed(Cause.die(encoded.left), false)
+    }
+    const done = Journal.StepDone({ step: id, ...(encoded.right === undefined ? {} : { value: encoded.right }) })
+    return Effect.matchCauseEffect(runner.write([done]), {
+      onFailure: (cause) =>
+        Cause.isInterrupted(cause) ? Effect.failCause(cause as Cause.Cause<never>) : this.failed(
+          Cause.die(new Error(`the result of ${id} cannot be journaled`, { cause: Cause.squash(cause) })),
+          false
+        ),
+      // A sibling that came first may interrupt it here: then it is known to be lost.
+      onSuccess: () =>
+        Effect.zipRight(
+          open(Effect.yieldNow()),
+          Effect.suspend(() => this.answer(this.now))
+        )
+    })
+  }
+
+  private failedAttempt(attempt: number, cause: Cause.Cause<any>): Effect.Effect<any, any> {
+    const { id, request, restore, runner } = this
+    const error = Option.getOrUndefined(Option.map(Cause.failureOption(cause), (value) => ({ value })))
+    const defect = Option.getOrUndefined(Cause.dieOption(cause))
+    const timedOut = error === undefined && defect instanceof StepTimedOut
+    if (error === undefined && defect === undefined) return Effect.failCause(cause)
+    if (error === undefined && !timedOut) {
+      return request.onDefect === "intervene" || request.kind === "retriable"
+        ? this.stuck("defect", Failures.ofDefect(cause))
+        : this.failed(cause, false)
+    }
+    const noEffect = error !== undefined && saysNoEffect(request, error.value)
+    const failure = error === undefined
+      ? Failures.ofDefect(cause)
+      : Failures.ofError(error.value, request.error, runner.definition.contract.error)
+    const next = request.retry === undefined ? undefined : this.nextAttempt(request.retry, error?.value ?? defect)
+    if (next !== undefined) {
+      const failed = Journal.AttemptFailed({ step: id, attempt, failure, noEffect, position: next, due: next.next! })
+      return Effect.flatMap(runner.note([failed]), () => {
+        const known = this.now
+        // Somebody may have settled it meanwhile.
+        if (known.state !== "retrying") return this.goOn
+        return Effect.zipRight(restore(runner.until(next.next!)), this.again)
+      })
+    }
+    return request.kind === "retriable" ? this.stuck("retriableExhausted", failure) : this.failed(cause, noEffect)
+  }
+
+  private nextAttempt(schedule: Schedule.Schedule<unknown, any>, input: unknown) {
+    const { runner } = this
+    const before = this.now.position ?? SchedulePosition.initialWith(runner.state.seed)
+    const taken = Either.flatMap(
+      resumable(schedule, this.request.error),
+      (driven) => driven.step(before, runner.now(), input)
+    )
+    return Either.isRight(taken) && taken.right.position.next !== null ? taken.right.position : undefined
+  }
+
+  private failed(cause: Cause.Cause<any>, noEffect: boolean): Effect.Effect<any, any> {
+    const { id, open, request, runner } = this
+    const failure = Failures.ofCause(cause, request.error, runner.definition.contract.error)
+    return Effect.zipRight(
+      runner.note([Journal.StepFailed({ step: id, failure, noEffect })]),
+      Effect.zipRight(
+        open(Effect.yieldNow()),
+        Effect.zipRight(Effect.suspend(() => Body.seen(id, this.now.endedAt ?? 0)), Effect.failCause(cause))
+      )
+    )
+  }
+
+  private stuck(reason: Journal.InterventionReason, failure: Journal.Failure | undefined): Effect.Effect<any, any> {
+    const { id, runner } = this
+    return Effect.zipRight(this.restore(runner.intervene(reason, id, failure)), Effect.suspend(() => this.goOn))
+  }
+}
+
+const saysNoEffect = (request: StepRequest, error: unknown): boolean => {
+  try {
+    return request.noEffectOn?.(error) === true
+  } catch {
+    return false
+  }
+}
