@@ -1,5 +1,5 @@
 /**
- * The whole job: the import, or a rebuild of what it has led to, then the report.
+ * The whole job: the import, or a rebuild of what it has led to, then the notices to the operations desk, and the report.
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import { DateTime, Effect, HashMap, Option } from "effect"
@@ -8,6 +8,7 @@ import { AirportCode } from "./Flight.ts"
 import * as Import from "./Import.ts"
 import * as Input from "./Input.ts"
 import * as Names from "./Names.ts"
+import * as Operations from "./Operations.ts"
 import * as Punctuality from "./Punctuality.ts"
 import * as Rebuild from "./Rebuild.ts"
 import * as Report from "./Report.ts"
@@ -38,7 +39,8 @@ export const run = ({ data, json, limit, rebuild }: Options) =>
 
     const { statistics: { state: statistics } } = yield* Punctuality.catchUp
     const flights = Option.getOrElse(HashMap.get(statistics.byType, FlightDeparted.tag), () => 0)
-    const report = Report.make({ flights, events: statistics.events }, yield* Punctuality.rows)
+    const desk = yield* Operations.run
+    const report = Report.make({ flights, events: statistics.events }, yield* Punctuality.rows, desk)
 
     const codes = Report.mostDisrupted(report, someAirports).map(({ code }) => AirportCode.make(code))
     const then = yield* airports.states(codes, { occurredAt: noon })

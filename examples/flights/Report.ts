@@ -3,6 +3,7 @@
  */
 import { DateTime } from "effect"
 import type { AirportState } from "./Airport.ts"
+import type { Notified } from "./Operations.ts"
 import type { Imported } from "./Import.ts"
 import type * as Punctuality from "./Punctuality.ts"
 import type { Rebuilt } from "./Rebuild.ts"
@@ -26,6 +27,8 @@ export interface Report {
     /** Departures 15 minutes late or more. */
     readonly late: number
   }>
+  /** What became of the notices to the operations desk. */
+  readonly desk: Notified
 }
 
 /** What the text tells beyond that. */
@@ -44,7 +47,8 @@ export const make = (
   rows: {
     readonly airports: ReadonlyArray<Punctuality.AirportRow>
     readonly days: ReadonlyArray<Punctuality.DayRow>
-  }
+  },
+  desk: Notified
 ): Report => ({
   ...counts,
   airports: rows.airports.map(({ totalDelay, ...row }) => ({
@@ -54,7 +58,8 @@ export const make = (
     disruptions: row.disruptions,
     recoveries: row.recoveries
   })),
-  days: rows.days
+  days: rows.days,
+  desk
 })
 
 /** The airports with most disruptions, the busier of two with as many first. */
@@ -86,6 +91,7 @@ export const text = (
   return [
     totals(report, details.imported?.malformed ?? 0, pen),
     disrupted(report, details.names, pen),
+    desk(report.desk, pen),
     days(report, screen.columns, pen),
     asOf(details, pen),
     rates(details, pen)
@@ -134,6 +140,17 @@ const disrupted = (report: Report, names: ReadonlyMap<string, string>, pen: Ink)
     )
   ]
 }
+
+const desk = ({ deadLettered, delivered, reprocessed, retried }: Notified, pen: Ink): ReadonlyArray<string> =>
+  delivered + deadLettered === 0 ? [] : [
+    pen.title("The operations desk"),
+    table([
+      ["delivered", count(delivered), "notices of disruptions and recoveries"],
+      ["retried", count(retried), "of them, where the desk was busy or closed at first"],
+      ["put aside", count(deadLettered), "as dead letters"],
+      ["reprocessed", count(reprocessed), "of these, when the desk was open again"]
+    ], ["left", "right", "left"])
+  ]
 
 /** How high the bars are. */
 const height = 12

@@ -3,6 +3,10 @@
  */
 import type * as SqlClient from "@effect/sql/SqlClient"
 import { Layer, Redacted } from "effect"
+import type { BusError } from "effect-skald/bus/BusError"
+import * as DeadLetters from "effect-skald/bus/DeadLetters"
+import * as EventBus from "effect-skald/bus/EventBus"
+import * as SqlBus from "effect-skald/bus/Sql"
 import type { InvalidInput } from "effect-skald/event/InvalidInput"
 import * as Memory from "effect-skald/Memory"
 import * as Postgres from "effect-skald/Postgres"
@@ -27,29 +31,37 @@ export type Store =
   | { readonly _tag: "Memory" }
 
 /** What the program needs of it. */
-export type Services = Memory.Services | SqlClient.SqlClient
+export type Services = Memory.Services | SqlClient.SqlClient | EventBus.EventBus | DeadLetters.DeadLetters
 
 /** Opens a store until the scope ends. */
 export const layer = (
   store: Store
-): Layer.Layer<Services, StoreError | InvalidInput | SqliteClient.SqliteOpenError> => {
+): Layer.Layer<Services, StoreError | InvalidInput | SqliteClient.SqliteOpenError | BusError> => {
   switch (store._tag) {
     case "Sqlite":
-      return Sqlite.layer({ filename: store.filename })
+      return withBus(Sqlite.layer({ filename: store.filename }))
     case "Postgres":
-      return Postgres.layer({ url: store.url })
+      return withBus(Postgres.layer({ url: store.url }))
     case "Redis":
-      return Layer.merge(
+      return withBus(Layer.merge(
         Layer.mergeAll(Redis.layer(), RedisSnapshots.layer(), RedisLeases.layer()).pipe(
           Layer.provide(RedisClient.layer({ url: store.url }))
         ),
         tablesIn(store.filename)
-      )
+      ))
     case "Memory":
       // the tables, and how far they have come, in one place: the last of two that give a service counts
-      return Layer.merge(Memory.layer, tablesIn(":memory:"))
+      return Layer.mergeAll(
+        Memory.layer,
+        tablesIn(":memory:"),
+        Layer.provideMerge(DeadLetters.layer, EventBus.layerMemory)
+      )
   }
 }
+
+/** The bus, in the database where the tables are: with a store in Redis, in the file. */
+const withBus = <A, E>(services: Layer.Layer<A | SqlClient.SqlClient, E>) =>
+  DeadLetters.layer.pipe(Layer.provideMerge(SqlBus.layer()), Layer.provideMerge(services))
 
 /** SQL tables, and what is committed with them: checkpoints, and what was put aside. */
 const tablesIn = (filename: string) =>

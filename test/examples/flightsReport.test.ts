@@ -15,7 +15,7 @@ const report = Report.make({ flights: 1_010, events: 1_014 }, {
     { day: "2001-01-31", departures: 10, late: 5 },
     { day: "2001-02-01", departures: 1_000, late: 250 }
   ]
-})
+}, { delivered: 3, retried: 1, deadLettered: 2, reprocessed: 1 })
 
 const at = (instant: string) => DateTime.unsafeMake(instant)
 
@@ -42,7 +42,8 @@ describe("the report", () => {
       days: [
         { day: "2001-01-31", departures: 10, late: 5 },
         { day: "2001-02-01", departures: 1_000, late: 250 }
-      ]
+      ],
+      desk: { delivered: 3, retried: 1, deadLettered: 2, reprocessed: 1 }
     })
   })
 
@@ -62,6 +63,12 @@ The 2 airports most disrupted
                  flights  mean delay  disruptions
   CCC  Ceeville    1,000         2.5            1  ████████████████████
   BBB                  6        10.0            1  ████████████████████
+
+The operations desk
+  delivered    3  notices of disruptions and recoveries
+  retried      1  of them, where the desk was busy or closed at first
+  put aside    2  as dead letters
+  reprocessed  1  of these, when the desk was open again
 
 Departures by day   █ late  ░ in time
   1,000 ┤ ░
@@ -112,7 +119,12 @@ This run
   })
 
   it("of nothing is a report, too", () => {
-    const nothing = Report.make({ flights: 0, events: 0 }, { airports: [], days: [] })
+    const nothing = Report.make({ flights: 0, events: 0 }, { airports: [], days: [] }, {
+      delivered: 0,
+      retried: 0,
+      deadLettered: 0,
+      reprocessed: 0
+    })
     const imported = { malformed: 0, flights: 0, events: 0, seconds: 0 }
     assert.strictEqual(
       `\n${Report.text(nothing, { ...details, imported, then: [] }, { columns: 80, colors: false })}`,
