@@ -301,6 +301,14 @@ export * as BusDriver from "./bus/BusDriver.ts"
 export * as BusError from "./bus/BusError.ts"
 
 /**
+ * A subscription that sees everything that goes over a bus, as it is, and changes nothing for anybody.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as Audit from "./bus/Audit.ts"
+
+/**
  * What is done for every subscription of a bus.
  *
  * @since 0.1.0
@@ -403,6 +411,14 @@ export * as Publisher from "./bus/Publisher.ts"
  * @category bus
  */
 export * as Pull from "./bus/Pull.ts"
+
+/**
+ * How the subscriptions of a bus are doing: what waits for them, how old it is, how fast it is handled.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as Queues from "./bus/Queues.ts"
 
 /**
  * Where the answers to the requests of this process come.
