@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { BusError } from "../bus/BusError.ts"
 import type * as Driver from "../bus/BusDriver.ts"
 import { Fifo } from "./fifo.ts"
@@ -24,8 +25,13 @@ export interface Options<P> {
   /** The most messages that are here at once. */
   readonly prefetch: number
   readonly prepare: (delivered: Driver.Delivered) => Work<P>
-  /** Runs the handler and says what becomes of the message. Interrupted, it has said nothing. */
+  /**
+   * Runs the handler, in the worker's own fiber, and says what becomes of the message. Interrupted, it has said
+   * nothing.
+   */
   readonly handle: (work: Work<P>) => Effect.Effect<Driver.Settlement>
+  /** Told of each message whose handling has ended. */
+  readonly settled: () => void
   readonly drain: Duration.DurationInput
   /** When a driver that failed is asked again. */
   readonly reconnect: Schedule.Schedule<unknown, BusError>
@@ -43,6 +49,8 @@ export interface Gate {
   /** Waits until a handler may be run. */
   readonly admitting: Effect.Effect<void>
   readonly isShut: Effect.Effect<boolean>
+  /** Tells each time that it is shut. */
+  readonly shutting: Stream.Stream<unknown>
 }
 
 /** What later messages of a lane wait for. */
@@ -156,10 +164,6 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
       return settle(back)
     })
 
-    /** Lets others have the messages that are not handled here for now. */
-    const passGate = ({ admitting, isShut }: Gate): Effect.Effect<void> =>
-      Effect.flatMap(isShut, (shut) => shut ? Effect.zipRight(clear, admitting) : admitting)
-
     const room = Effect.async<void>((resume) => {
       if (held < prefetch) return resume(Effect.void)
       onRoom = () => {
@@ -202,16 +206,46 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
       }
     })
 
-    const finish = (work: Work<P>, settlement: Driver.Settlement): Effect.Effect<void> =>
-      Effect.suspend(() => settle([settlement, ...passLane(work, settlement)])).pipe(
-        Effect.zipRight(Effect.sync(() => {
-          held--
-          active--
-          // in stretches, so that the driver is asked for many at a time
-          if (onRoom !== undefined && held <= prefetch >> 1) onRoom()
-          if (closing && active === 0) Deferred.unsafeDone(drained, Exit.void)
-        }))
-      )
+    /** What is to be settled, and by how many messages there is more room then. */
+    let unsettled: Array<Driver.Settlement> = []
+    let handled = 0
+    let wakeSettler: (() => void) | undefined
+
+    /** Settled with what others have to settle, so that the driver is told of many at a time. */
+    const finish = (work: Work<P>, settlement: Driver.Settlement): void => {
+      unsettled.push(settlement)
+      if (work.lane !== undefined) unsettled.push(...passLane(work, settlement))
+      handled++
+      options.settled()
+      wakeSettler?.()
+    }
+
+    const settleAll = Effect.suspend(() => {
+      const settlements = unsettled
+      const count = handled
+      unsettled = []
+      handled = 0
+      return Effect.map(settle(settlements), () => {
+        held -= count
+        active -= count
+        // in stretches, so that the driver is asked for many at a time
+        if (onRoom !== undefined && held <= prefetch >> 1) onRoom()
+        if (closing && active === 0) Deferred.unsafeDone(drained, Exit.void)
+      })
+    })
+
+    const toSettle = Effect.async<void>((resume) => {
+      if (handled > 0) return resume(Effect.void)
+      wakeSettler = () => {
+        wakeSettler = undefined
+        resume(Effect.void)
+      }
+      return Effect.sync(() => {
+        wakeSettler = undefined
+      })
+    })
+
+    const settler = Effect.forever(Effect.zipRight(toSettle, Effect.uninterruptible(settleAll)))
 
     const next = Effect.async<void>((resume) => {
       if (ready.size > 0) return resume(Effect.void)
@@ -223,28 +257,42 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
       })
     })
 
-    const worker = Effect.gen(function*() {
-      for (;;) {
-        if (options.isPaused()) yield* running.await
-        if (gate !== undefined && ready.size > 0) yield* passGate(gate)
-        const work = ready.shift()
-        if (work === undefined) {
-          yield* next
-          continue
-        }
-        active++
-        yield* Effect.uninterruptibleMask((restore) =>
-          Effect.matchCauseEffect(restore(options.handle(work)), {
-            onSuccess: (settlement) => finish(work, settlement),
-            // Interrupted: it is as if it had not been delivered.
-            onFailure: () => finish(work, giveBack(work.delivered, false))
-          })
-        )
+    const worker = Effect.suspend(() => {
+      let current: Work<P> | undefined
+      const settled = (settlement: Driver.Settlement): void => {
+        const work = current!
+        current = undefined
+        finish(work, settlement)
       }
+      /** Interrupted itself, it leaves what it works on to its end. Anything else must not come again for ever. */
+      const broken = (): Driver.Settlement => giveBack(current!.delivered, true)
+      const work = Effect.gen(function*() {
+        for (;;) {
+          if (options.isPaused()) yield* running.await
+          if (gate !== undefined && ready.size > 0) yield* gate.admitting
+          current = ready.shift()
+          if (current === undefined) {
+            yield* next
+            continue
+          }
+          active++
+          settled(yield* Effect.catchAllCause(options.handle(current), () => Effect.sync(broken)))
+        }
+      })
+      // Interrupted, it is as if the message had not been delivered.
+      return Effect.ensuring(
+        work,
+        Effect.sync(() => {
+          if (current !== undefined) settled(giveBack(current.delivered, false))
+        })
+      )
     })
 
     const inner = yield* Scope.make()
     const pulling = yield* Effect.forkIn(puller, inner)
+    // Others may have the messages that are not handled here for now.
+    if (gate !== undefined) yield* Effect.forkIn(Stream.runForEach(gate.shutting, () => clear), inner)
+    const settling = yield* Effect.forkIn(settler, inner)
     const workers = yield* Effect.replicateEffect(Effect.forkIn(worker, inner), concurrency)
 
     yield* Effect.addFinalizer(() =>
@@ -261,6 +309,8 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
         yield* settle(back)
         if (active > 0) yield* Effect.timeoutOption(Effect.interruptible(Deferred.await(drained)), options.drain)
         yield* Fiber.interruptAll(workers)
+        yield* Fiber.interrupt(settling)
+        yield* settleAll
         yield* Scope.close(inner, Exit.void)
       })
     )

@@ -2,8 +2,10 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
+import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
@@ -15,6 +17,7 @@ import * as Correlation from "../event/Correlation.ts"
 import { PayloadFormat } from "../event/PayloadFormat.ts"
 import * as Retryability from "../resilience/Retryability.ts"
 import * as Consumer from "./busConsumer.ts"
+import { Meter, meters } from "./busMeter.ts"
 import * as Retry from "./busRetry.ts"
 import * as DeadLetterOf from "./deadLetterOf.ts"
 import * as Breaker from "./subscriptionBreaker.ts"
@@ -43,11 +46,17 @@ export const run = (
     let paused = false
     const pause = Effect.zipRight(Effect.sync(() => void (paused = true)), running.close)
     const breaker = settings.breaker === undefined ? undefined : yield* Breaker.of(bus, name, settings.breaker)
+    const clock = Context.get(yield* FiberRef.get(DefaultServices.currentServices), Clock.Clock)
+    const meter = yield* meters.share(
+      bus,
+      name,
+      Effect.map(Clock.currentTimeMillis, (now) => new Meter(bus.driver, name, now))
+    )
     const timeout = settings.timeout === undefined ? undefined : Duration.decode(settings.timeout)
 
     const consumer = yield* bus.consume({ name, selector: source.selector, start: settings.start, kept: settings.kept })
     const own = settings.onDeadLetter
-    const bury = DeadLetterOf.make(bus, name, settings.reconnect, [
+    const bury = DeadLetterOf.make(bus, name, settings.reconnect, meter, [
       own === undefined ? undefined : (letter) => Effect.provide(own(letter), context),
       settings.busOnDeadLetter
     ])
@@ -57,26 +66,34 @@ export const run = (
       return { delivered, lane: Message.laneOf(source, prepared, delivered.message), prepared }
     }
 
-    const handle = ({ delivered, prepared }: Work): Effect.Effect<Driver.Settlement> =>
-      Effect.withFiberRuntime((fiber) => {
-        const now = Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis())
-        const { state } = prepared
-        const attempts = state.attempts + delivered.deliveries
-        if (prepared._tag === "dead") {
-          const { failure, reason } = prepared
-          return bury(delivered, { reason, error: { ...failure, at: now } }, state, attempts - 1)
-        }
-        if (source._tag !== "raw" && Message.isExpired(delivered.message, state, now)) {
-          return expire(delivered, state, now)
-        }
-        if (delivered.deliveries > settings.deliveries) {
-          return bury(delivered, { reason: "crashed", error: Message.crashOf(delivered, now) }, state, attempts - 1)
-        }
-        const first = attempt(delivered, prepared, state, attempts)
-        const due = state.next ?? 0
-        // Where another process had begun to wait, this one goes on.
-        return due > now ? Effect.zipRight(Effect.sleep(Duration.millis(due - now)), first) : first
-      })
+    const outer = yield* Correlation.current
+
+    const handle = ({ delivered, prepared }: Work): Effect.Effect<Driver.Settlement> => {
+      const now = nowOf()
+      meter.taken(now)
+      const { state } = prepared
+      const attempts = state.attempts + delivered.deliveries
+      if (prepared._tag === "dead") {
+        const { failure, reason } = prepared
+        return bury(delivered, { reason, error: { ...failure, at: now } }, state, attempts - 1)
+      }
+      if (source._tag !== "raw" && Message.isExpired(delivered.message, state, now)) {
+        return expire(delivered, state, now)
+      }
+      if (delivered.deliveries > settings.deliveries) {
+        return bury(delivered, { reason: "crashed", error: Message.crashOf(delivered, now) }, state, attempts - 1)
+      }
+      const { metadata } = prepared
+      // Set for the worker, whose next message sets its own: cheaper than to set and restore it around each.
+      const caused = Correlation.merge(outer, Correlation.following({ id: delivered.message.id, metadata }))
+      const first = Effect.zipRight(
+        FiberRef.set(Correlation.currentCorrelation, caused),
+        attempt(delivered, prepared, state, attempts)
+      )
+      const due = state.next ?? 0
+      // Where another process had begun to wait, this one goes on.
+      return due > now ? Effect.zipRight(Effect.sleep(Duration.millis(due - now)), first) : first
+    }
 
     /** Runs the handler once, and does about its outcome what the policy says; that may run it again. */
     const attempt = (
@@ -85,12 +102,23 @@ export const run = (
       state: Retry.State,
       attempts: number
     ): Effect.Effect<Driver.Settlement> => {
-      const conclude = (exit: Exit.Exit<void, unknown>): Effect.Effect<Driver.Settlement> =>
-        Exit.isSuccess(exit)
-          ? Effect.succeed({ _tag: "done", receipt: delivered.receipt })
-          : failed(delivered, prepared, state, attempts, exit.cause)
-      const handler = runHandler(delivered, prepared, attempts)
-      if (breaker === undefined) return Effect.flatMap(Effect.exit(handler), conclude)
+      let began = 0
+      const conclude = (exit: Exit.Exit<void, unknown>): Effect.Effect<Driver.Settlement> => {
+        const now = nowOf()
+        if (Exit.isFailure(exit)) return failed(delivered, prepared, state, attempts, exit.cause, began, now)
+        meter.ended(now - began, now, undefined)
+        return Effect.succeed({ _tag: "done", receipt: delivered.receipt })
+      }
+      const handler = Effect.suspend(() => {
+        began = nowOf()
+        return runHandler(delivered, prepared, attempts)
+      })
+      if (breaker === undefined) {
+        return Effect.matchCauseEffect(handler, {
+          onSuccess: () => conclude(Exit.void),
+          onFailure: (cause) => conclude(Exit.failCause(cause))
+        })
+      }
       return Effect.flatMap(Breaker.attempt(breaker, handler), (exit) =>
         exit === undefined ? afterRefusal(delivered, prepared, state, attempts) : conclude(exit))
     }
@@ -119,16 +147,17 @@ export const run = (
       { event, metadata }: Message.Readable,
       attempts: number
     ): Effect.Effect<void, unknown> => {
-      const delivery = Message.deliveryOf(name, message, metadata, attempts)
-      const handled = Effect.suspend(() =>
-        handler(event, delivery)
-      ).pipe(
-        Correlation.causedBy({ id: message.id, metadata }),
-        Effect.mapInputContext((own: Context.Context<never>) => Context.merge(context, own))
-      ) as Effect.Effect<void, unknown>
+      let handled: Effect.Effect<void, unknown>
+      // The worker's fiber was forked with all that the handler needs.
+      try {
+        handled = handler(event, Message.deliveryOf(name, message, metadata, attempts)) as typeof handled
+      } catch (thrown) {
+        handled = Effect.die(thrown)
+      }
       return timeout === undefined ? handled : Effect.timeoutFail(handled, {
         duration: timeout,
-        onTimeout: () => new HandlerTimeout({ subscription: name, after: timeout })
+        onTimeout: () =>
+          new HandlerTimeout({ subscription: name, after: timeout })
       })
     }
 
@@ -137,19 +166,22 @@ export const run = (
       prepared: Message.Readable,
       before: Retry.State,
       attempts: number,
-      why: Cause.Cause<unknown>
+      why: Cause.Cause<unknown>,
+      began: number,
+      now: number
     ): Effect.Effect<Driver.Settlement> =>
-      Effect.flatMap(Effect.zip(Clock.currentTimeMillis, Random.nextInt), ([time, seed]) => {
+      Effect.flatMap(Random.nextInt, (seed) => {
         const { message, receipt } = delivered
-        const now = Math.floor(time)
         const error = Cause.failureOption(why)
         if (Option.isNone(error)) {
           if (Cause.isInterruptedOnly(why)) return Effect.succeed({ _tag: "return", receipt, counted: true })
           const failure = Message.failureOf(Cause.squash(why), now)
+          meter.ended(now - began, now, failure.tag)
           const state = Retry.failed(before, attempts, failure)
           return bury(delivered, { reason: "defect", error: failure, cause: Cause.pretty(why) }, state, attempts)
         }
         const failure = Message.failureOf(error.value, now)
+        meter.ended(now - began, now, failure.tag)
         const state = Retry.failed(before, attempts, failure)
         const plan = plans(error.value)
         const permanent = Retryability.of(error.value) === "permanent"
@@ -158,6 +190,7 @@ export const run = (
           : Retry.decide(plan, state, Message.tagOf(error.value), now, seed)
         const { decision } = decided
         if (decision._tag === "again") {
+          meter.retried(now)
           if (decision.later) {
             const { at, overtake } = decision
             return Effect.succeed({ _tag: "later", receipt, at, state: Retry.encode(decided.state), overtake })
@@ -199,12 +232,17 @@ export const run = (
     const expire = (delivered: Driver.Delivered, state: Retry.State, now: number) =>
       bury(delivered, { reason: "expired", error: Message.expiryOf(delivered.message, now) }, state, state.attempts)
 
+    const nowOf = () =>
+      Math.floor(clock.unsafeCurrentTimeMillis())
+
     yield* Consumer.run({
       consumer,
       concurrency: settings.concurrency,
       prefetch: settings.prefetch,
       prepare,
       handle,
+      settled: () =>
+        meter.left(),
       drain: settings.drain,
       reconnect: settings.reconnect,
       running,
@@ -218,9 +256,7 @@ export const run = (
       name,
       pause,
       resume: Effect.zipRight(
-        Effect.sync(() =>
-          void (paused = false)
-        ),
+        Effect.sync(() => void (paused = false)),
         Effect.asVoid(running.open)
       ),
       isPaused: Effect.sync(() => paused),

@@ -48,6 +48,7 @@ export const read = ({ message, state: stored }: Driver.Delivered, formats: Form
   try {
     payload = format.read(message.payload)
     metadata = JSON.parse(message.metadata)
+    if (!isMetadata(metadata)) return dead("undecodable", "Unreadable", `its metadata is ${Faults.show(metadata)}`)
   } catch (error) {
     return dead("undecodable", "Unreadable", String(error))
   }
@@ -61,11 +62,20 @@ export const read = ({ message, state: stored }: Driver.Delivered, formats: Form
 const metadataOf = (message: Message | Garbled): Metadata => {
   if ("_tag" in message) return {}
   try {
-    return JSON.parse(message.metadata)
+    const metadata: unknown = JSON.parse(message.metadata)
+    return isMetadata(metadata) ? metadata : {}
   } catch {
     return {}
   }
 }
+
+/** What publishing would not have taken, and what publishes because of it could not either. */
+const isMetadata = (value: unknown): value is Metadata =>
+  typeof value === "object" && value !== null && !Array.isArray(value) &&
+  isText((value as Metadata).correlationId) && isText((value as Metadata).causationId) &&
+  isText((value as Metadata).tenant)
+
+const isText = (value: unknown): boolean => value === undefined || typeof value === "string"
 
 export const laneOf = (source: Source, prepared: Prepared, message: Message | Garbled): string | undefined => {
   const published = "key" in message ? message.key : undefined
