@@ -4,6 +4,7 @@ import type { BusError } from "../bus/BusError.ts"
 import type { DeadLetter, Failure, Reason } from "../bus/DeadLetter.ts"
 import type * as Driver from "../bus/BusDriver.ts"
 import type { Service } from "../bus/EventBus.ts"
+import type { Meter } from "./busMeter.ts"
 import * as Retry from "./busRetry.ts"
 
 /** Who is told of a letter once it was put aside, in this order. */
@@ -22,6 +23,7 @@ export const make = (
   bus: Service,
   subscription: string,
   reconnect: Schedule.Schedule<unknown, BusError>,
+  meter: Meter,
   told: Told
 ) => {
   const tell = (letter: DeadLetter): Effect.Effect<void> =>
@@ -50,7 +52,10 @@ export const make = (
       ...Retry.triedOf(state)
     }
     return Effect.matchEffect(Effect.retry(bus.putAside([letter]), reconnect), {
-      onSuccess: () => Effect.as(tell(letter), { _tag: "done", receipt } as const),
+      onSuccess: () => {
+        meter.dead(error.at)
+        return Effect.as(tell(letter), { _tag: "done", receipt } as const)
+      },
       onFailure: () => Effect.succeed({ _tag: "return", receipt, counted: false } as const)
     })
   }

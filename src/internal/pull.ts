@@ -1,13 +1,15 @@
 import * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import type * as Schedule from "effect/Schedule"
 import type { BusError } from "../bus/BusError.ts"
-import type { DeadLetter } from "../bus/DeadLetter.ts"
+import type { DeadLetter, Failure } from "../bus/DeadLetter.ts"
 import type * as Driver from "../bus/BusDriver.ts"
 import type { Service } from "../bus/EventBus.ts"
 import type { Puller, Taken } from "../bus/Pull.ts"
@@ -15,6 +17,7 @@ import type { SubscribeError } from "../bus/Subscription.ts"
 import * as Correlation from "../event/Correlation.ts"
 import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import { PayloadFormat } from "../event/PayloadFormat.ts"
+import { Meter, meters } from "./busMeter.ts"
 import * as Retry from "./busRetry.ts"
 import * as DeadLetterOf from "./deadLetterOf.ts"
 import * as Faults from "./faults.ts"
@@ -53,14 +56,21 @@ export const make = (
     const formats = yield* PayloadFormat
     const context: Context.Context<any> = yield* Effect.context<any>()
     const own = settings.onDeadLetter
-    const bury = DeadLetterOf.make(bus, name, reconnect, [
+    const clock = Context.get(yield* FiberRef.get(DefaultServices.currentServices), Clock.Clock)
+    const nowOf = () => Math.floor(clock.unsafeCurrentTimeMillis())
+    const meter = yield* meters.share(
+      bus,
+      name,
+      Effect.map(Clock.currentTimeMillis, (now) => new Meter(bus.driver, name, now))
+    )
+    const bury = DeadLetterOf.make(bus, name, reconnect, meter, [
       own === undefined ? undefined : (letter) => Effect.provide(own(letter), context),
       settings.busOnDeadLetter
     ])
     const consumer = yield* bus.consume({ name, selector: source.selector, start, kept })
 
     /** What nobody has asked for yet. */
-    const buffer = new Fifo<{ readonly taken: Taken<unknown>; readonly receipt: unknown }>()
+    const buffer = new Fifo<{ readonly give: (now: number) => Taken<unknown>; readonly receipt: unknown }>()
     /** How many are here, asked for or not. */
     let held = 0
     const arrived = yield* Effect.makeLatch(false)
@@ -102,48 +112,55 @@ export const make = (
     const takenOf = (
       delivered: Driver.Delivered,
       { event, metadata, state }: Message.Readable,
-      attempts: number
+      attempts: number,
+      since: number
     ): Taken<unknown> => {
       const { message, receipt } = delivered
       let settled = false
       /** The first decides; one that fails lets another try. */
-      const once = (settlement: Effect.Effect<Driver.Settlement>): Effect.Effect<void, BusError> =>
+      const once = (
+        settlement: (now: number) => Effect.Effect<Driver.Settlement>,
+        error?: Failure
+      ): Effect.Effect<void, BusError> =>
         Effect.suspend(() => {
           if (settled) return Effect.void
           settled = true
-          return Effect.onExit(Effect.flatMap(settlement, settle), (exit) => {
-            if (Exit.isSuccess(exit)) return release
-            settled = false
-            return Effect.void
+          const now = nowOf()
+          return Effect.onExit(Effect.flatMap(settlement(now), settle), (exit) => {
+            settled = Exit.isSuccess(exit)
+            if (!settled) return Effect.void
+            meter.ended(now - since, now, error?.tag)
+            meter.left()
+            return release
           })
         })
       const failedWith = (
         error: unknown,
-        then: (now: number, failed: Retry.State) => Effect.Effect<Driver.Settlement>
-      ) =>
-        once(Effect.flatMap(Clock.currentTimeMillis, (time) => {
-          const now = Math.floor(time)
-          return then(now, Retry.failed(state, attempts, Message.failureOf(error, now)))
-        }))
+        then: (now: number, failure: Failure, failed: Retry.State) => Effect.Effect<Driver.Settlement>
+      ) => {
+        const failure = Message.failureOf(error, 0)
+        return once((now) => {
+          const at = { ...failure, at: now }
+          return then(now, at, Retry.failed(state, attempts, at))
+        }, failure)
+      }
       return {
         event,
         delivery: Message.deliveryOf(name, message, metadata, attempts),
-        ack: once(Effect.succeed({ _tag: "done", receipt })),
+        ack: once(() => Effect.succeed({ _tag: "done", receipt })),
         deadLetter: (error) =>
-          failedWith(error, (now, failed) =>
-            bury(delivered, { reason: "rejected", error: Message.failureOf(error, now) }, failed, attempts)),
+          failedWith(error, (_, failure, failed) =>
+            bury(delivered, { reason: "rejected", error: failure }, failed, attempts)),
         retryLater: (delay, error = "it was to be retried later") =>
-          failedWith(error, (now, failed) =>
-            Message.isSpent(message, attempts)
-              ? bury(delivered, { reason: "exhausted", error: Message.failureOf(error, now) }, failed, attempts)
-              : Effect.succeed({
-                _tag: "later",
-                receipt,
-                // never early
-                at: now + Math.ceil(Duration.toMillis(delay)),
-                state: Retry.encode(failed),
-                overtake: false
-              })),
+          failedWith(error, (now, failure, failed) => {
+            if (Message.isSpent(message, attempts)) {
+              return bury(delivered, { reason: "exhausted", error: failure }, failed, attempts)
+            }
+            meter.retried(now)
+            // never early
+            const at = now + Math.ceil(Duration.toMillis(delay))
+            return Effect.succeed({ _tag: "later", receipt, at, state: Retry.encode(failed), overtake: false })
+          }),
         causes: Correlation.causedBy({ id: message.id, metadata })
       }
     }
@@ -161,7 +178,8 @@ export const make = (
         }
         held++
         buffer.push({
-          taken: takenOf(delivered, prepared as Message.Readable, attempts),
+          give: (now) =>
+            takenOf(delivered, prepared as Message.Readable, attempts, now),
           receipt: delivered.receipt
         })
       }
@@ -178,12 +196,10 @@ export const make = (
       Effect.forever(Effect.gen(function*() {
         yield* restore(room.await)
         const pulled = yield* restore(Effect.retry(
-          Effect.suspend(() =>
-            consumer.pull(prefetch - held)
-          ),
+          Effect.suspend(() => consumer.pull(prefetch - held)),
           reconnect
         ))
-        for (const buried of admit(pulled, Math.floor(yield* Clock.currentTimeMillis))) {
+        for (const buried of admit(pulled, nowOf())) {
           yield* restore(Effect.flatMap(buried, settle))
         }
       }))
@@ -204,10 +220,12 @@ export const make = (
 
     const shift = (max: number): ReadonlyArray<Taken<unknown>> => {
       const taken: Array<Taken<unknown>> = []
+      const now = nowOf()
       while (taken.length < max) {
         const next = buffer.shift()
         if (next === undefined) break
-        taken.push(next.taken)
+        meter.taken(now)
+        taken.push(next.give(now))
       }
       if (buffer.size === 0) arrived.unsafeClose()
       return taken

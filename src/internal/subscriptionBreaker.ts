@@ -1,6 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Stream from "effect/Stream"
 import * as CircuitBreaker from "../resilience/CircuitBreaker.ts"
 import type { Gate } from "./busConsumer.ts"
 import * as PerSubscription from "./perSubscription.ts"
@@ -14,7 +15,8 @@ export const of = (bus: object, name: string, options: CircuitBreaker.Options) =
 /** A breaker as the door that a consumer takes its messages through. */
 export const gateOf = (breaker: CircuitBreaker.CircuitBreaker): Gate => ({
   admitting: breaker.admitting,
-  isShut: Effect.map(breaker.state, ({ _tag }) => _tag === "Open")
+  isShut: Effect.map(breaker.state, ({ _tag }) => _tag === "Open"),
+  shutting: Stream.filter(breaker.changes, ({ to }) => to === "Open")
 })
 
 /** Runs a handler behind a breaker; `undefined` where it was refused, and has not been run. */
