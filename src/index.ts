@@ -501,6 +501,14 @@ export * as Pattern from "./cep/Pattern.ts"
 export * as PatternText from "./cep/PatternText.ts"
 
 /**
+ * Rules: patterns that are watched for, and what is done about each match.
+ *
+ * @since 0.1.0
+ * @category cep
+ */
+export * as Rules from "./cep/Rules.ts"
+
+/**
  * Patterns as values to be stored and loaded.
  *
  * @since 0.1.0

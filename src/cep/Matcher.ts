@@ -187,8 +187,23 @@ export interface Session<B, Ev> {
   readonly push: (events: Iterable<Ev>) => ReadonlyArray<Output<B, Ev>>
   /** Says that time has come to an instant, in milliseconds: what was to happen until then happens, and events at it or before it are late. */
   readonly advance: (time: number) => ReadonlyArray<Output<B, Ev>>
+  /** What has begun to match and may still: of each partial match its events so far, oldest first. */
+  readonly partialMatches: () => ReadonlyArray<PartialMatch<Ev>>
   readonly snapshot: () => Snapshot
   readonly stats: () => Stats
+}
+
+/**
+ * A run of events that may still become a match.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PartialMatch<Ev> {
+  readonly key: string
+  readonly events: ReadonlyArray<Taken<Ev>>
+  /** The steps one of which comes next; none while it only waits for its time. */
+  readonly awaits: ReadonlyArray<string>
 }
 
 /**
@@ -293,6 +308,12 @@ export const open = <B, Ev>(self: Matcher<B, Ev>, from: Snapshot = initial(self)
   return {
     push: (events) => told(engine.push(events)),
     advance: (time) => told(engine.advance(time)),
+    partialMatches: () =>
+      Array.from(engine.all, ({ of, path, state, waits }) => ({
+        key: of.key,
+        events: taken<Ev>(path),
+        awaits: [...new Set(state.waits.flatMap(({ step }, at) => waits[at] === true ? [step] : []))]
+      })),
     snapshot: () => ({ ...engine.snapshot(), fingerprint: self.fingerprint }),
     stats: () => ({
       ...engine.counts,
