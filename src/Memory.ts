@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Layer from "effect/Layer"
+import * as EventBus from "./bus/EventBus.ts"
 import * as CheckpointStore from "./store/CheckpointStore.ts"
 import * as EventStore from "./store/EventStore.ts"
 import * as Lease from "./store/Lease.ts"
@@ -24,6 +25,18 @@ export type Services =
   | ParkedEvents.ParkedEvents
 
 /**
+ * The event bus that each embedded layer gives, and what it can do on all of them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Bus =
+  | EventBus.EventBus
+  | EventBus.Capable<"delay">
+  | EventBus.Capable<"priority">
+  | EventBus.Capable<"history">
+
+/**
  * Every service, over one state in memory.
  *
  * @example
@@ -38,10 +51,11 @@ export type Services =
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Services> = Layer.mergeAll(
+export const layer: Layer.Layer<Services | Bus> = Layer.mergeAll(
   EventStore.layerMemory,
   SnapshotStore.layerMemory,
   CheckpointStore.layerMemory,
   Lease.layerMemory,
-  ParkedEvents.layerMemory
+  ParkedEvents.layerMemory,
+  EventBus.layerMemory
 )

@@ -9,6 +9,8 @@ import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { BusError } from "./bus/BusError.ts"
+import * as SqlBus from "./bus/Sql.ts"
 import type { InvalidInput } from "./event/InvalidInput.ts"
 import type * as Memory from "./Memory.ts"
 import * as PostgresStore from "./store/Postgres.ts"
@@ -25,18 +27,26 @@ import type { StoreError } from "./store/StoreError.ts"
  * @category models
  */
 export interface Options extends PostgresStore.ServerOptions {
-  /** Whose clock tells whether a lease has run out: the server's by default. Tests by `TestClock` ask for `process`. */
+  /**
+   * Whose clock tells whether a lease has run out, and whether a message of the bus is due: the server's by default. Tests by
+   * `TestClock` ask for `process`.
+   */
   readonly leaseClock?: SqlLeases.Options["clock"]
 }
 
 /**
- * What the layer gives: every service, the capabilities of the store, and the connection pool as a `SqlClient`, so that the
+ * What the layer gives: every service, the capabilities of the store and of the bus, and the connection pool as a `SqlClient`, so that the
  * application's own tables share its transactions.
  *
  * @since 0.1.0
  * @category models
  */
-export type Provided = Memory.Services | PostgresStore.Provided | SqlClient.SqlClient | PgClient.PgClient
+export type Provided =
+  | Memory.Services
+  | PostgresStore.Provided
+  | SqlBus.Provided
+  | SqlClient.SqlClient
+  | PgClient.PgClient
 
 /**
  * Every service, in one database. Tables and functions are made where they are missing, by one process where several start at
@@ -59,12 +69,18 @@ export type Provided = Memory.Services | PostgresStore.Provided | SqlClient.SqlC
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<Provided, StoreError | InvalidInput> =>
+export const layer = (options: Options): Layer.Layer<Provided, StoreError | BusError | InvalidInput> =>
   Layer.mergeAll(
     SqlSnapshots.layer(options),
     SqlCheckpoints.layer(options),
     SqlLeases.layer({ prefix: options.prefix, clock: options.leaseClock }),
-    SqlParkedEvents.layer(options)
+    SqlParkedEvents.layer(options),
+    SqlBus.layer({
+      prefix: options.prefix,
+      clock: options.leaseClock,
+      pollInterval: options.pollInterval,
+      listen: options.listen
+    })
   ).pipe(Layer.provideMerge(PostgresStore.layerServer(options)))
 
 /**
@@ -83,5 +99,5 @@ export const layer = (options: Options): Layer.Layer<Provided, StoreError | Inva
  */
 export const layerConfig = (
   options: Config.Config.Wrap<Options>
-): Layer.Layer<Provided, StoreError | InvalidInput | ConfigError.ConfigError> =>
+): Layer.Layer<Provided, StoreError | BusError | InvalidInput | ConfigError.ConfigError> =>
   Layer.unwrapEffect(Effect.map(Config.unwrap(options), layer))

@@ -8,6 +8,8 @@ import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { BusError } from "./bus/BusError.ts"
+import * as SqlBus from "./bus/Sql.ts"
 import type { InvalidInput } from "./event/InvalidInput.ts"
 import type * as Memory from "./Memory.ts"
 import * as SqliteStore from "./store/Sqlite.ts"
@@ -27,13 +29,18 @@ import type { StoreError } from "./store/StoreError.ts"
 export interface Options extends SqliteStore.FileOptions {}
 
 /**
- * What the layer gives: every service, the capabilities of the store, and the file itself as a `SqlClient`, so that the
+ * What the layer gives: every service, the capabilities of the store and of the bus, and the file itself as a `SqlClient`, so that the
  * application's own tables share its transactions.
  *
  * @since 0.1.0
  * @category models
  */
-export type Provided = Memory.Services | SqliteStore.Provided | SqlClient.SqlClient | SqliteClient.SqliteClient
+export type Provided =
+  | Memory.Services
+  | SqliteStore.Provided
+  | SqlBus.Provided
+  | SqlClient.SqlClient
+  | SqliteClient.SqliteClient
 
 /**
  * Every service, on one file. It is made where it is missing; its tables are named by a prefix, `skald_` when none is given.
@@ -56,12 +63,13 @@ export type Provided = Memory.Services | SqliteStore.Provided | SqlClient.SqlCli
  */
 export const layer = (
   options: Options
-): Layer.Layer<Provided, StoreError | InvalidInput | SqliteClient.SqliteOpenError> =>
+): Layer.Layer<Provided, StoreError | BusError | InvalidInput | SqliteClient.SqliteOpenError> =>
   Layer.mergeAll(
     SqlSnapshots.layer(options),
     SqlCheckpoints.layer(options),
     SqlLeases.layer(options),
-    SqlParkedEvents.layer(options)
+    SqlParkedEvents.layer(options),
+    SqlBus.layer({ prefix: options.prefix, pollInterval: options.pollInterval })
   ).pipe(Layer.provideMerge(SqliteStore.layerFile(options)))
 
 /**
@@ -82,5 +90,5 @@ export const layerConfig = (
   options: Config.Config.Wrap<Options>
 ): Layer.Layer<
   Provided,
-  StoreError | InvalidInput | SqliteClient.SqliteOpenError | ConfigError.ConfigError
+  StoreError | BusError | InvalidInput | SqliteClient.SqliteOpenError | ConfigError.ConfigError
 > => Layer.unwrapEffect(Effect.map(Config.unwrap(options), layer))

@@ -85,31 +85,34 @@ export const make = (options: {
 
 /**
  * A connection of its own that listens on the channel and tells it: `NOTIFY` inside an append's transaction would make all
- * commits of the database queue for one lock.
+ * commits of the database queue for one lock. What is said is a word or two; nothing where anything may have happened.
  */
 export const listen = (
   config: PgClient.PgClientConfig,
   channel: string,
-  onHint: () => void
-): Effect.Effect<() => void, never, Scope.Scope> =>
+  onHint: (said: string) => void
+): Effect.Effect<(said?: string) => void, never, Scope.Scope> =>
   Effect.gen(function*() {
     let current: Pg.Client | undefined
     let telling = false
-    let again = false
+    /** What is to be told as soon as what is being told has been. */
+    const next = new Set<string>()
 
-    const tell = (): void => {
-      const client = current
-      if (client === undefined) return
-      if (telling) {
-        again = true
-        return
-      }
+    const tell = (said = ""): void => {
+      if (current === undefined) return
+      next.add(said)
+      if (!telling) send(current)
+    }
+
+    const send = (client: Pg.Client): void => {
+      const all = Array.from(next).join(" ")
+      // the most that the server takes is 8,000 bytes
+      const said = next.has("") || all.length > 2_000 ? "" : all
+      next.clear()
       telling = true
-      client.query("SELECT pg_notify($1, '')", [channel], () => {
+      client.query("SELECT pg_notify($1, $2)", [channel, said], () => {
         telling = false
-        if (!again) return
-        again = false
-        tell()
+        if (next.size > 0 && current !== undefined) send(current)
       })
     }
 
@@ -129,7 +132,7 @@ export const listen = (
           client.on("end", () => failed(new Error("the connection that listens has ended")))
           const own = (client as unknown as { readonly processID: number }).processID
           client.on("notification", (message) => {
-            if (message.processId !== own) onHint()
+            if (message.processId !== own) onHint(message.payload ?? "")
           })
           // A hint need not survive a crash: it does not wait for the disk, as a commit does.
           client.query("SET synchronous_commit = off", (error) => {
@@ -140,7 +143,7 @@ export const listen = (
             current = client
             telling = false
             // What was told while nobody listened is not told again.
-            onHint()
+            onHint("")
           })
         }),
       (client) =>

@@ -23,8 +23,10 @@ export interface Settings {
   readonly historyAge: Duration.Duration | undefined
   readonly trimInterval: Duration.Duration
   readonly limits: Driver.Limits
-  /** Tells other processes that something was committed, and hears of theirs; `onHint` is called then. */
-  readonly listen: (onHint: () => void) => Effect.Effect<() => void, never, Scope.Scope>
+  /** Tells other processes of what subscriptions something was committed, and hears of theirs; of all where none is named. */
+  readonly listen: (
+    onHint: (groups: ReadonlyArray<number> | undefined) => void
+  ) => Effect.Effect<(groups: ReadonlyArray<number>) => void, never, Scope.Scope>
   readonly deadLetters: DeadLetterStore
 }
 
@@ -57,7 +59,7 @@ export const make = (
       )
 
     const signals = Signals.make()
-    const tell = yield* settings.listen(signals.wakeAll)
+    const tell = yield* settings.listen((groups) => groups === undefined ? signals.wakeAll() : signals.wake(groups))
     const members = yield* Membership.make(database, settings.lease, timed, signals.wakeAll)
 
     // -------------------------------------------------------------------------------------------------- subscriptions
@@ -96,7 +98,7 @@ export const make = (
         timed((now) =>
           database.publish(to.epoch, messages, targets, now, () => {
             signals.wake(targets.groups)
-            if (targets.groups.length > 0) tell()
+            if (targets.groups.length > 0) tell(targets.groups)
           })
         ),
         (stored) => stored ? Effect.void : Effect.flatMap(ask, (fresh) => publishTo(fresh, messages))
@@ -126,6 +128,18 @@ export const make = (
       })
 
     // --------------------------------------------------------------------------------------------------- housekeeping
+
+    // One look for all who wait.
+    yield* Effect.forkScoped(detached(Effect.forever(Effect.zipRight(
+      Effect.sleep(settings.pollInterval),
+      Effect.suspend(() => {
+        const waiting = signals.waiting()
+        return waiting.length === 0
+          ? Effect.void
+          // A look that fails is made good by the next one.
+          : Effect.ignore(Effect.map(timed((now) => database.look(waiting, now)), signals.wake))
+      })
+    ))))
 
     yield* Effect.forkScoped(detached(Effect.gen(function*() {
       const batch = 5_000
@@ -180,7 +194,7 @@ export const make = (
               timed((now) =>
                 database.redeliver(id, again, now, () => {
                   signals.wake([id])
-                  tell()
+                  tell([id])
                 })
               )
           )),
@@ -193,7 +207,6 @@ export const make = (
           open: open(group),
           buried: members.buried,
           isCurrent: members.isCurrent,
-          pollInterval: settings.pollInterval,
           scope,
           signals,
           tell,

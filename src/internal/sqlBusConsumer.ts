@@ -16,12 +16,11 @@ export interface Options {
   readonly open: Effect.Effect<{ readonly id: number; readonly member: number }, BusError>
   readonly isCurrent: (member: number) => boolean
   readonly buried: (member: number) => void
-  readonly pollInterval: Duration.Duration
   /** The driver's own. */
   readonly scope: Scope.Scope
   readonly signals: Signals
   /** Tells other processes that there may be something new. */
-  readonly tell: () => void
+  readonly tell: (groups: ReadonlyArray<number>) => void
   readonly timed: <A, E>(run: (now: number | undefined) => Effect.Effect<A, E>) => Effect.Effect<A, E>
 }
 
@@ -134,9 +133,13 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
     /** Set by what may have made something ready since the last claim began. */
     let woken = false
     let onWake: (() => void) | undefined
-    const unlisten = signals.listen(() => opened.at.id, () => {
-      woken = true
-      onWake?.()
+    const unlisten = signals.listen({
+      group: () => opened.at.id,
+      isWaiting: () => onWake !== undefined,
+      onWake: () => {
+        woken = true
+        onWake?.()
+      }
     })
 
     const wake = Effect.async<void>((resume) => {
@@ -156,9 +159,8 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
         woken = false
         return Effect.flatMap(claimed(max), (next) => {
           if (waiting.size > 0) return Effect.succeed(hand(max))
-          const poll = Duration.toMillis(options.pollInterval)
-          const delay = next === undefined ? poll : Math.min(poll, next)
-          return Effect.zipRight(Effect.raceFirst(wake, Effect.sleep(Duration.millis(delay))), pull(max))
+          const due = next === undefined ? wake : Effect.raceFirst(wake, Effect.sleep(Duration.millis(next)))
+          return Effect.zipRight(due, pull(max))
         })
       })
 
@@ -178,16 +180,15 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
           keyed,
           settlement
         }))
-        const wakes = settled.some(({ keyed, settlement }) => keyed || settlement._tag !== "done")
+        const returns = settled.some(({ settlement }) => settlement._tag === "return")
         return Effect.flatMap(database.inTransaction, (inside) =>
           Effect.map(
-            timed((at) =>
-              database.settle(group, member, settled, at, () => {
-                if (!wakes) return
-                signals.wake([group])
-                tell()
-              })
-            ),
+            database.settle(group, member, settled, (changed) => {
+              if (!changed) return
+              signals.wake([group])
+              // What was taken on goes on here; what is given back may be for others.
+              if (returns) tell([group])
+            }),
             () => {
               // In a transaction that may be rolled back, it stays ours until the end.
               if (inside) return

@@ -61,13 +61,17 @@ export interface Database {
     max: number,
     now: number | undefined
   ) => Effect.Effect<Claim, BusError>
-  /** Tells when it is committed. */
+  /** Which of some subscriptions have something that could be taken. */
+  readonly look: (
+    groups: ReadonlyArray<number>,
+    now: number | undefined
+  ) => Effect.Effect<ReadonlyArray<number>, BusError>
+  /** Tells when it is committed, and whether there is something to be taken then, or to be waited for. */
   readonly settle: (
     group: number,
     member: number,
     settlements: ReadonlyArray<Settled>,
-    now: number | undefined,
-    committed: () => void
+    committed: (changed: boolean) => void
   ) => Effect.Effect<void, BusError>
   readonly depth: (group: number, now: number | undefined) => Effect.Effect<Depth, BusError>
   readonly join: (ttl: number, now: number | undefined) => Effect.Effect<number, BusError>

@@ -88,15 +88,26 @@ export const make = (
           : (onHint) =>
             Effect.flatMap(
               Effect.promise(() => import("./postgresHints.ts")),
-              (hints) => hints.listen(client.value.config, channel, onHint)
+              (hints) =>
+                Effect.map(
+                  hints.listen(client.value.config, channel, (said) =>
+                    onHint(said === "" ? undefined : said.split(" ").map(Number))),
+                  (tell) => (groups) => {
+                    for (const group of new Set(groups)) {
+                      tell(String(group))
+                    }
+                  }
+                )
             )
       }
       return opened
     })
 
     const { database, listen, processClock } = yield* sql.onDialectOrElse({
-      sqlite: () => sqlite,
-      orElse: () => postgres
+      sqlite: () =>
+        sqlite,
+      orElse: () =>
+        postgres
     })
     return yield* Bus.make(database, {
       processClock,

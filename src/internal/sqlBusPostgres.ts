@@ -239,7 +239,7 @@ export const make = (
         if (outcome === "none") return { _tag: "none", next: next === null ? undefined : Number(next) }
         return { _tag: outcome }
       }),
-    settle: (group, member, settlements, _, committed) =>
+    settle: (group, member, settlements, committed) =>
       Effect.withFiberRuntime((fiber) => {
         const inside = isInside(fiber)
         const levels = settlements.map(({ priority }) => priority)
@@ -261,8 +261,13 @@ export const make = (
               settlement._tag === "later" ? settlement.overtake : settlement._tag === "return" && settlement.counted
             )
           ])
-        return Effect.map(answer, () => inside ? undefined : committed())
+        return Effect.map(answer, ([row]) => inside ? undefined : committed(row![0] === true))
       }),
+    look: (groups, now) =>
+      Effect.map(
+        run("EventBus.consume", `SELECT * FROM ${table("bus_look")}($1, $2)`, [groups, now ?? null]),
+        (rows) => rows.map(([id]) => id as number)
+      ),
     depth: (group, now) =>
       Effect.map(run("EventBus.depth", texts.depth, [group, now ?? null]), ([row]) => Rows.depth(row!)),
     join: (ttl, now) =>

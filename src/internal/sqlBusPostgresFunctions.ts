@@ -128,7 +128,10 @@ BEGIN
     FROM unnest(target_messages, target_groups, states) WITH ORDINALITY AS t(message, bus_group, state, n)
     JOIN ${table("bus_groups")} AS g ON g.id = t.bus_group ORDER BY t.n
   ) AS o;
-  IF channel IS NOT NULL THEN PERFORM pg_notify(channel, ''); END IF;
+  IF channel IS NOT NULL THEN
+    PERFORM pg_notify(channel, CASE WHEN cardinality(target_groups) > 100 THEN ''
+      ELSE array_to_string(ARRAY(SELECT DISTINCT unnest(target_groups)), ' ') END);
+  END IF;
   RETURN true;
 END $body$`
 
@@ -249,9 +252,10 @@ const settle = (table: Table): string => {
   return `CREATE FUNCTION ${
     table("bus_settle")
   }(the_group int4, the_member int8, keyed boolean, channel text, tags int2[],
-  levels int2[], places int8[], ats int8[], states text[], flags boolean[]) RETURNS void LANGUAGE plpgsql AS $body$
+  levels int2[], places int8[], ats int8[], states text[], flags boolean[]) RETURNS boolean LANGUAGE plpgsql AS $body$
 DECLARE
   passed text[];
+  heirs int4 := 0;
 BEGIN
   IF keyed THEN
     PERFORM pg_advisory_xact_lock(${classOf(table, "bus_deliveries")}, the_group);
@@ -276,8 +280,10 @@ BEGIN
       ) AS n
     ) AS heir
     WHERE d.bus_group = the_group AND d.stage = 1 AND d.key = heir.key AND d.place = heir.place;
+    GET DIAGNOSTICS heirs = ROW_COUNT;
   END IF;
-  IF channel IS NOT NULL THEN PERFORM pg_notify(channel, ''); END IF;
+  IF channel IS NOT NULL THEN PERFORM pg_notify(channel, the_group::text); END IF;
+  RETURN heirs > 0 OR 1 = ANY (tags) OR 3 = ANY (tags);
 END $body$`
 }
 
@@ -404,6 +410,18 @@ BEGIN
   GET DIAGNOSTICS removed = ROW_COUNT;
 END $body$`
 
+/** Which of some subscriptions have something that could be taken. */
+const look = (table: Table): string =>
+  `CREATE FUNCTION ${table("bus_look")}(given int4[], given_now int8) RETURNS SETOF int4 LANGUAGE sql STABLE AS $body$
+  SELECT g.id FROM unnest(given) AS g(id)
+  WHERE EXISTS (SELECT FROM ${
+    table("bus_deliveries")
+  } AS d WHERE d.bus_group = g.id AND d.stage = 0 AND d.holder IS NULL)
+    OR EXISTS (SELECT FROM ${table("bus_deliveries")} AS d WHERE d.bus_group = g.id AND d.stage = 2
+      AND d.at <= ${clockOf("given_now")})
+    OR NOT EXISTS (SELECT FROM ${table("bus_groups")} AS k WHERE k.id = g.id);
+$body$`
+
 /** What a subscription has before it. */
 const depth = (table: Table): string =>
   `CREATE FUNCTION ${
@@ -434,6 +452,7 @@ export const migrations: ReadonlyArray<Migration> = [{
     detach(table),
     bury(table),
     trim(table),
-    depth(table)
+    depth(table),
+    look(table)
   ]
 }]

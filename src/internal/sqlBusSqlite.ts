@@ -211,7 +211,9 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
 
   // ------------------------------------------------------------------------------------------------------ settlements
 
-  const settle = (group: number, member: number, settlements: ReadonlyArray<Settled>): void => {
+  /** Whether there is something to be taken now, or to be waited for. */
+  const settle = (group: number, member: number, settlements: ReadonlyArray<Settled>): boolean => {
+    let changed = false
     const passed = new Set<string>()
     const plain: Array<number> = []
     for (const { keyed, place, settlement } of settlements) {
@@ -227,6 +229,7 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
         }
         case "later": {
           const { at, overtake, state } = settlement
+          changed = true
           const [back] = onWriter(sql.later, at, state ?? null, overtake ? 1 : 0, place, member)
           if (overtake && back !== undefined && back[0] !== null) passed.add(back[0])
           break
@@ -235,14 +238,18 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
           write(sql.keep, settlement.state, place, member)
           break
         case "return":
+          changed = true
           write(sql.giveBack, settlement.counted ? 0 : 1, place, member)
       }
     }
     if (plain.length > 0) write(sql.doneAll, JSON.stringify(plain), member)
     for (const key of passed) {
       const [heir] = onWriter(sql.heir, group, key)
-      if (heir !== undefined) write(sql.inherit, heir[0])
+      if (heir === undefined) continue
+      changed = true
+      write(sql.inherit, heir[0])
     }
+    return changed
   }
 
   return {
@@ -324,10 +331,16 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
         (seen) => seen._tag === "none" && seen.next !== 0 ? Effect.succeed(seen) : take
       )
     },
-    settle: (group, member, settlements, _, committed) =>
+    look: (groups, now = 0) =>
+      read("EventBus.consume", (run) =>
+        groups.filter((group) => {
+          const seen = nothing(run, group, now)
+          return seen._tag !== "none" || seen.next === 0
+        })),
+    settle: (group, member, settlements, committed) =>
       transact("EventBus.settle", (transaction) => {
-        settle(group, member, settlements)
-        transaction.onCommit(committed)
+        const changed = settle(group, member, settlements)
+        transaction.onCommit(() => committed(changed))
       }),
     depth: (group, now = 0) => read("EventBus.depth", (run) => Rows.depth(run(sql.depth, now, now, now, group)[0]!)),
     join: (ttl, now = 0) =>
