@@ -37,6 +37,7 @@ export interface Case {
   readonly ours: Side<any>
   readonly theirs: Side<any> | undefined
   readonly rounds: number | undefined
+  readonly warmups: number | undefined
 }
 
 interface Options {
@@ -46,6 +47,8 @@ interface Options {
   readonly goal?: number | undefined
   /** How many rounds of each side, where the default of the runner does not fit. */
   readonly rounds?: number | undefined
+  /** How many rounds are thrown away first, where the default of the runner does not fit. */
+  readonly warmups?: number | undefined
 }
 
 const options = (name: string, given: Options) => ({
@@ -54,7 +57,8 @@ const options = (name: string, given: Options) => ({
   unit: given.unit ?? "events/s",
   better: given.better ?? "higher",
   goal: given.goal,
-  rounds: given.rounds
+  rounds: given.rounds,
+  warmups: given.warmups
 })
 
 /** A case against a peer: the goal is a ratio, and a bigger ratio is always better. */
@@ -142,7 +146,7 @@ export const run = async (bench: string, item: Case, using: Settings): Promise<R
     1,
     using.quick ? Math.min(item.rounds ?? using.rounds, using.rounds) : item.rounds ?? using.rounds
   )
-  for (let index = -using.warmups; index < rounds; index++) {
+  for (let index = -(item.warmups ?? using.warmups); index < rounds; index++) {
     const turns: Array<readonly [Side<any>, Array<number>]> = [[item.ours, ours]]
     if (item.theirs !== undefined) turns.push([item.theirs, theirs])
     if (index % 2 !== 0) turns.reverse()

@@ -8,60 +8,25 @@
  * has no idempotency (its content hash is a constant) and groups nothing.
  */
 import { getPostgreSQLEventStore } from "@event-driven-io/emmett-postgresql"
-import * as Event from "effect-skald/event/Event"
-import * as Category from "effect-skald/store/Category"
 import * as EventStore from "effect-skald/store/EventStore"
 import * as Postgres from "effect-skald/store/Postgres"
-import { Chunk, Context, Duration, Effect, Layer, ManagedRuntime, Redacted, Schema, Stream } from "effect"
-import { randomBytes } from "node:crypto"
+import { Context, Duration, Effect, Layer, ManagedRuntime, Redacted, Stream } from "effect"
 import * as Pg from "pg"
 import { v7 } from "uuid"
 import * as Kit from "./kit.ts"
+import {
+  appendBatches,
+  content,
+  counted,
+  decodePayload,
+  fillStreams,
+  payloadOf,
+  percentile,
+  readAllDecoded
+} from "./support/moved.ts"
+import { create, drop, poolSize, server } from "./support/postgresServer.ts"
 
-const server = process.env["SKALD_POSTGRES_URL"] ?? ""
-
-const payloadOf = (n: number) => ({
-  _tag: "Moved" as const,
-  account: `account-${n % 100}`,
-  amount: n,
-  currency: "EUR",
-  memo: "rent"
-})
-
-const Moved = Event.make("Moved", {
-  account: Schema.String,
-  amount: Schema.Number,
-  currency: Schema.String,
-  memo: Schema.String
-})
-const Accounts = Category.make("account", { events: [Moved] })
-const decodePayload = Schema.decodeUnknownSync(Moved as Schema.Schema<any, any>)
-
-// Databases
-
-const poolSize = 10
 const callers = 64
-
-const administer = async (text: string): Promise<void> => {
-  const client = new Pg.Client(server)
-  await client.connect()
-  try {
-    await client.query(text)
-  } finally {
-    await client.end()
-  }
-}
-
-/** An empty database: its address. */
-const create = async (): Promise<string> => {
-  const name = `bench_${randomBytes(6).toString("hex")}`
-  await administer(`CREATE DATABASE ${name}`)
-  const url = new URL(server)
-  url.pathname = `/${name}`
-  return url.href
-}
-
-const drop = (url: string): Promise<void> => administer(`DROP DATABASE ${new URL(url).pathname.slice(1)} WITH (FORCE)`)
 
 interface Opened {
   readonly url: string
@@ -117,30 +82,10 @@ const batches = (batch: number) => ({ quick }: Kit.Context) =>
 /** So many callers, each with calls of a batch, one after the other, on ten streams of its own. */
 const ours = (batch: number): Kit.Side<Opened> => ({
   setup: open,
-  run: async ({ runtime, store }, context) => {
-    const calls = batches(batch)(context)
-    const caller = (caller: number) =>
-      Effect.gen(function*() {
-        for (let call = 0; call < calls; call++) {
-          yield* store.append([{
-            stream: `account-${caller}-${call % 10}`,
-            expected: Math.floor(call / 10) * batch,
-            events: Array.from({ length: batch }, (_, n) => ({ type: "Moved", payload: payloadOf(call * batch + n) }))
-          }])
-        }
-      })
-    await runtime.runPromise(
-      Effect.all(Array.from({ length: callers }, (_, index) => caller(index)), {
-        concurrency: "unbounded",
-        discard: true
-      })
-    )
-    return calls * callers * batch
-  },
+  run: ({ runtime, store }, context) =>
+    runtime.runPromise(appendBatches(store, callers, batches(batch)(context), batch)),
   teardown: close
 })
-
-const content = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
 const insert = `INSERT INTO skald_events (
     position, version, occurred_at, recorded_at, schema_version, tenant, stream, category, id, type, format,
@@ -217,16 +162,7 @@ const columns = "position, stream, version, id, type, schema_version, format, pa
 /** A log with streams of a hundred events. */
 const filled = async ({ quick }: Kit.Context): Promise<Opened> => {
   const opened = await open()
-  const streams = quick ? 100 : 500
-  await opened.runtime.runPromise(Effect.forEach(
-    Array.from({ length: streams }, (_, n) => n),
-    (n) =>
-      opened.store.append([{
-        stream: `account-${n}`,
-        events: Array.from({ length: 100 }, (_, k) => ({ type: "Moved", payload: payloadOf(n * 100 + k) }))
-      }]),
-    { concurrency: 8, discard: true }
-  ))
+  await opened.runtime.runPromise(fillStreams(opened.store, quick ? 100 : 500))
   await opened.runtime.runPromise(Effect.promise(async () => {
     const client = new Pg.Client(opened.url)
     await client.connect()
@@ -238,19 +174,7 @@ const filled = async ({ quick }: Kit.Context): Promise<Opened> => {
 
 const readOurs: Kit.Side<Opened> = {
   setup: filled,
-  run: ({ runtime }) => {
-    let count = 0
-    const events = Category.decoded(
-      Accounts.codec,
-      Stream.unwrap(Effect.map(EventStore.EventStore, (store) => store.readAll()))
-    )
-    return runtime.runPromise(
-      Stream.runForEachChunk(events, (chunk) =>
-        Effect.sync(() => {
-          count += Chunk.size(chunk)
-        })).pipe(Effect.map(() => count))
-    )
-  },
+  run: ({ runtime }) => runtime.runPromise(counted(readAllDecoded())),
   teardown: close
 }
 
@@ -331,8 +255,7 @@ const delivery = (listen: boolean): Kit.Side<{ readonly writer: Opened; readonly
       }
     }))
     await reading
-    delays.sort((a, b) => a - b)
-    return delays[Math.ceil(delays.length * 0.95) - 1]!
+    return percentile(delays, 0.95)
   },
   teardown: async ({ reader, writer }) => {
     await reader.runtime.dispose()

@@ -7,35 +7,26 @@
  * wakes other processes, which the peer does not give. The peer knows the versions, checks nothing, and its content hash is
  * a constant.
  */
-import * as Event from "effect-skald/event/Event"
-import * as Category from "effect-skald/store/Category"
 import * as EventStore from "effect-skald/store/EventStore"
 import * as Redis from "effect-skald/store/Redis"
 import * as RedisClient from "effect-skald/store/RedisClient"
-import { Chunk, Context, Duration, Effect, Layer, ManagedRuntime, Schema, Stream } from "effect"
+import { Context, Duration, Effect, Layer, ManagedRuntime, Stream } from "effect"
 import { Redis as Client } from "ioredis"
 import { randomBytes } from "node:crypto"
 import { v7 } from "uuid"
 import * as Kit from "./kit.ts"
+import {
+  appendBatches,
+  content,
+  counted,
+  decodePayload,
+  fillStreams,
+  payloadOf,
+  percentile,
+  readAllDecoded
+} from "./support/moved.ts"
 
 const url = process.env["SKALD_REDIS_URL"] ?? ""
-
-const payloadOf = (n: number) => ({
-  _tag: "Moved" as const,
-  account: `account-${n % 100}`,
-  amount: n,
-  currency: "EUR",
-  memo: "rent"
-})
-
-const Moved = Event.make("Moved", {
-  account: Schema.String,
-  amount: Schema.Number,
-  currency: Schema.String,
-  memo: Schema.String
-})
-const Accounts = Category.make("account", { events: [Moved] })
-const decodePayload = Schema.decodeUnknownSync(Moved as Schema.Schema<any, any>)
 
 const callers = 64
 
@@ -124,30 +115,10 @@ const batches = (batch: number) => ({ quick }: Kit.Context) =>
 /** So many callers, each with calls of a batch, one after the other, on ten streams of its own. */
 const ours = (batch: number): Kit.Side<Opened> => ({
   setup: open,
-  run: async ({ runtime, store }, context) => {
-    const calls = batches(batch)(context)
-    const caller = (caller: number) =>
-      Effect.gen(function*() {
-        for (let call = 0; call < calls; call++) {
-          yield* store.append([{
-            stream: `account-${caller}-${call % 10}`,
-            expected: Math.floor(call / 10) * batch,
-            events: Array.from({ length: batch }, (_, n) => ({ type: "Moved", payload: payloadOf(call * batch + n) }))
-          }])
-        }
-      })
-    await runtime.runPromise(
-      Effect.all(Array.from({ length: callers }, (_, index) => caller(index)), {
-        concurrency: "unbounded",
-        discard: true
-      })
-    )
-    return calls * callers * batch
-  },
+  run: ({ runtime, store }, context) =>
+    runtime.runPromise(appendBatches(store, callers, batches(batch)(context), batch)),
   teardown: close
 })
-
-const content = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
 const raw = (batch: number): Kit.Side<Raw> => ({
   setup: openRaw,
@@ -196,33 +167,13 @@ const raw = (batch: number): Kit.Side<Raw> => ({
 /** A log with streams of a hundred events. */
 const filled = async ({ quick }: Kit.Context): Promise<Opened> => {
   const opened = await open()
-  await opened.runtime.runPromise(Effect.forEach(
-    Array.from({ length: quick ? 100 : 500 }, (_, n) => n),
-    (n) =>
-      opened.store.append([{
-        stream: `account-${n}`,
-        events: Array.from({ length: 100 }, (_, k) => ({ type: "Moved", payload: payloadOf(n * 100 + k) }))
-      }]),
-    { concurrency: 8, discard: true }
-  ))
+  await opened.runtime.runPromise(fillStreams(opened.store, quick ? 100 : 500))
   return opened
 }
 
 const readOurs: Kit.Side<Opened> = {
   setup: filled,
-  run: ({ runtime }) => {
-    let count = 0
-    const events = Category.decoded(
-      Accounts.codec,
-      Stream.unwrap(Effect.map(EventStore.EventStore, (store) => store.readAll()))
-    )
-    return runtime.runPromise(
-      Stream.runForEachChunk(events, (chunk) =>
-        Effect.sync(() => {
-          count += Chunk.size(chunk)
-        })).pipe(Effect.map(() => count))
-    )
-  },
+  run: ({ runtime }) => runtime.runPromise(counted(readAllDecoded())),
   teardown: close
 }
 
@@ -297,8 +248,7 @@ const delivery = (listen: boolean): Kit.Side<{ readonly writer: Opened; readonly
       }
     }))
     await reading
-    delays.sort((left, right) => left - right)
-    return delays[Math.floor(delays.length * 0.95)]!
+    return percentile(delays, 0.95)
   },
   teardown: async ({ reader, writer }) => {
     await reader.runtime.dispose()

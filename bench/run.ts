@@ -1,4 +1,4 @@
-/** `npm run bench -- <name> [--json] [--quick] [--case TEXT] [--rounds N]`; without a name, what there is. */
+/** `npm run bench -- <name> [--json] [--quick] [--case TEXT] [--rounds N] [--store NAME] [--events N]`; without a name, what there is. */
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -16,11 +16,13 @@ const names = fs.readdirSync(folder)
   .sort()
 
 const usage = [
-  "npm run bench -- <name> [--json] [--quick] [--case TEXT] [--rounds N]",
+  "npm run bench -- <name> [--json] [--quick] [--case TEXT] [--rounds N] [--store NAME] [--events N]",
   "  --json       one JSON object a line, and nothing else, on standard output",
   "  --quick      small sizes and few rounds: a look, not a figure",
   "  --case TEXT  only the cases whose name holds TEXT",
   "  --rounds N   so many rounds of each side",
+  "  --store NAME sqlite or postgres alone, where a bench has both",
+  "  --events N   up to so many events, where a bench lets a log grow",
   names.length === 0 ? "There is no bench yet." : `Benches: ${names.join(", ")} (or all)`
 ].join("\n")
 
@@ -33,7 +35,9 @@ const parsed = (() => {
         quick: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
         case: { type: "string" },
-        rounds: { type: "string" }
+        rounds: { type: "string" },
+        store: { type: "string" },
+        events: { type: "string" }
       }
     })
   } catch (error) {
@@ -58,6 +62,9 @@ if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
   console.error(`--rounds must be a whole number above 0, got ${values.rounds}`)
   process.exit(2)
 }
+
+if (values.store !== undefined) process.env["SKALD_BENCH_STORE"] = values.store
+if (values.events !== undefined) process.env["SKALD_BENCH_EVENTS"] = values.events
 
 const live = process.stderr.isTTY === true
 const settings: Kit.Settings = {

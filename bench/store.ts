@@ -7,33 +7,24 @@
  */
 import { getInMemoryEventStore } from "@event-driven-io/emmett"
 import Database from "better-sqlite3"
-import * as Event from "effect-skald/event/Event"
-import * as Category from "effect-skald/store/Category"
 import * as EventStore from "effect-skald/store/EventStore"
 import * as Sqlite from "effect-skald/store/Sqlite"
-import { Chunk, Context, Effect, Layer, ManagedRuntime, Schema, Stream } from "effect"
+import { Chunk, Context, Effect, Layer, ManagedRuntime, Stream } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { v7 } from "uuid"
 import * as Kit from "./kit.ts"
-
-const payloadOf = (n: number) => ({
-  _tag: "Moved" as const,
-  account: `account-${n % 100}`,
-  amount: n,
-  currency: "EUR",
-  memo: "rent"
-})
-
-const Moved = Event.make("Moved", {
-  account: Schema.String,
-  amount: Schema.Number,
-  currency: Schema.String,
-  memo: Schema.String
-})
-const Accounts = Category.make("account", { events: [Moved] })
-const decodePayload = Schema.decodeUnknownSync(Moved as Schema.Schema<any, any>)
+import {
+  Accounts,
+  appends,
+  atOnce,
+  content,
+  counted,
+  decodePayload,
+  payloadOf,
+  readAllDecoded
+} from "./support/moved.ts"
 
 // Memory
 
@@ -80,29 +71,14 @@ const emmett: Kit.Side = {
   }
 }
 
-/** One caller's appends, each when the one before was answered. */
-const appends = (
-  store: EventStore.Operations,
-  from: number,
-  to: number,
-  streamOf: (n: number) => string,
-  expectedOf?: (n: number) => number
-) =>
-  Effect.gen(function*() {
-    for (let n = from; n < to; n++) {
-      yield* store.append([{
-        stream: streamOf(n),
-        expected: expectedOf?.(n),
-        events: [{ type: "Moved", payload: payloadOf(n) }]
-      }])
-    }
-  })
-
 const memory: Kit.Side = {
   run: async (_, context) => {
     for (let each = 0; each < stores(context); each++) {
       await Effect.runPromise(
-        Effect.flatMap(EventStore.EventStore, (store) => appends(store, 0, events, (n) => `account-${n % streams}`))
+        Effect.flatMap(
+          EventStore.EventStore,
+          (store) => appends(store, events, (n) => ({ stream: `account-${n % streams}` }))
+        )
           .pipe(
             Effect.provide(EventStore.layerMemory)
           )
@@ -172,8 +148,6 @@ const insertColumns = [
   "payload"
 ]
 
-const content = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-
 /** What the raw peer runs for every group: begin, the version of each stream checked, a row each, commit. */
 const rawWriter = (database: Database.Database) => {
   const begin = database.prepare("BEGIN IMMEDIATE")
@@ -222,12 +196,10 @@ const sqliteAppends = (callers: number): { readonly ours: Kit.Side<Opened>; read
       run: async ({ runtime, store }, context) => {
         const each = perCaller(context)
         await runtime.runPromise(
-          Effect.all(
-            Array.from(
-              { length: callers },
-              (_, caller) => appends(store, 0, each, (n) => `account-${caller}-${n % 10}`, (n) => Math.floor(n / 10))
-            ),
-            { concurrency: "unbounded", discard: true }
+          atOnce(
+            callers,
+            (caller) =>
+              appends(store, each, (n) => ({ stream: `account-${caller}-${n % 10}`, expected: Math.floor(n / 10) }))
           )
         )
         return each * callers
@@ -302,21 +274,6 @@ const replayRaw = (database: Database.Database, sql: string): number => {
   }
   return events.length
 }
-
-/** How many events a stream delivers. */
-const counted = <A, E>(
-  stream: Stream.Stream<A, E, EventStore.EventStore>
-): Effect.Effect<number, E, EventStore.EventStore> =>
-  Effect.suspend(() => {
-    let count = 0
-    return Effect.map(
-      Stream.runForEachChunk(stream, (chunk) =>
-        Effect.sync(() => {
-          count += Chunk.size(chunk)
-        })),
-      () => count
-    )
-  })
 
 const replay = (
   stream: () => Stream.Stream<unknown, unknown, EventStore.EventStore>,
@@ -419,8 +376,7 @@ export default [
     goal: 0.7,
     peer: "raw select, JSON.parse, same Schema decode",
     ...replay(
-      () =>
-        Category.decoded(Accounts.codec, Stream.unwrap(Effect.map(EventStore.EventStore, (store) => store.readAll()))),
+      readAllDecoded,
       `SELECT ${columns} FROM skald_events WHERE tenant = '' ORDER BY position`,
       () => 2
     )

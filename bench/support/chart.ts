@@ -6,7 +6,7 @@ export interface Series {
   readonly points: ReadonlyArray<readonly [size: number, value: number]>
 }
 
-const colors = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e"]
+const colors = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#17becf"]
 
 export const svg = (title: string, series: ReadonlyArray<Series>): string => {
   const [width, height, left, right, top, bottom] = [860, 420, 60, 290, 50, 50] as const
@@ -27,7 +27,7 @@ export const svg = (title: string, series: ReadonlyArray<Series>): string => {
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12">`,
     `<rect width="${width}" height="${height}" fill="white"/>`,
     text([left, 26], title, "font-size=\"16\""),
-    ...[0, 0.25, 0.5, 0.75, 1].flatMap((part) => [
+    ...Array.from({ length: Math.floor(highest * 4) + 1 }, (_, quarter) => quarter / 4).flatMap((part) => [
       line([left, y(part)], [width - right, y(part)]),
       text([left - 8, y(part) + 4], `${part * 100} %`, "text-anchor=\"end\"")
     ]),
