@@ -3,8 +3,10 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as FiberRef from "effect/FiberRef"
 import * as Envelope from "../event/Envelope.ts"
 import * as Event from "../event/Event.ts"
 import * as EventCodec from "../event/EventCodec.ts"
@@ -77,8 +79,15 @@ export const make = <const Es extends ReadonlyArray<Event.Any>>(
   events: Event.UniqueTags<Es>
 ): Publisher<Es[number]["Type"]> => {
   const codec: EventCodec.EventCodec<any> = EventCodec.make(Event.group<any>(events as any), {})
-  const publishAll = (given: ReadonlyArray<unknown>, options?: Options): Effect.Effect<any, any, any> =>
-    Effect.flatMap(EventBus.EventBus, (bus) => Effect.flatMap(encode(codec, given, options), bus.publish))
+  const publishAll = (
+    given: ReadonlyArray<unknown>,
+    options?: Options
+  ): Effect.Effect<ReadonlyArray<EventBus.Receipt>, EventBus.PublishError, any> =>
+    Effect.withFiberRuntime((fiber) => {
+      const bus = Context.unsafeGet(fiber.getFiberRef(FiberRef.currentContext), EventBus.EventBus)
+      const messages = encode(codec, given, options)
+      return Either.isLeft(messages) ? Effect.fail(messages.left) : bus.publish(messages.right)
+    })
   return {
     publishAll: publishAll as Publisher<Es[number]["Type"]>["publishAll"],
     publish:

@@ -1,6 +1,5 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
@@ -16,6 +15,7 @@ import { PayloadFormat } from "../event/PayloadFormat.ts"
 import * as Faults from "./faults.ts"
 import * as Claims from "./claimCheck.ts"
 import * as Outcomes from "./busOutcomes.ts"
+import * as Instant from "./instant.ts"
 import * as MessageRequest from "./messageRequest.ts"
 import * as Traceparent from "./traceparent.ts"
 
@@ -26,20 +26,8 @@ export const context = <E, R, C extends Driver.Capability>(
 ): Effect.Effect<Context.Context<any>, E, R | Scope.Scope> =>
   Effect.flatMap(
     driver,
-    (made) =>
-      Effect.map(Effect.flatMap(makeEncoded(made), (service) => closing(service as Service)), (service) =>
-        toContext(service, made.capabilities))
+    (made) => Effect.map(makeEncoded(made), (service) => toContext(service as Service, made.capabilities))
   )
-
-/** Publishes as long as its scope lasts. */
-const closing = (service: Service): Effect.Effect<Service, never, Scope.Scope> => {
-  const closed = new BusError({ reason: "closed", operation: "EventBus.publish" })
-  let open = true
-  return Effect.as(
-    Effect.addFinalizer(() => Effect.sync(() => void (open = false))),
-    { ...service, publish: (messages) => Effect.suspend(() => open ? service.publish(messages) : Effect.fail(closed)) }
-  )
-}
 
 export const memoryDriver = <D>(history: number, make: (history: number) => D): Effect.Effect<D, InvalidInput> => {
   const problem = Faults.countProblem(history, 0)
@@ -51,8 +39,10 @@ const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInpu
 
 const makeEncoded = <C extends Driver.Capability>(
   given: Driver.Driver<C>
-): Effect.Effect<Service<C>, never, never> =>
+): Effect.Effect<Service<C>, never, Scope.Scope> =>
   Effect.gen(function*() {
+    let closed = false
+    yield* Effect.addFinalizer(() => Effect.sync(() => void (closed = true)))
     const claims = yield* ClaimCheck
     const driver = claims === undefined ? given : Claims.over(given, claims)
     const formats = yield* PayloadFormat
@@ -62,6 +52,7 @@ const makeEncoded = <C extends Driver.Capability>(
 
     const publish = (given: ReadonlyArray<NewMessage>) =>
       Effect.withFiberRuntime<ReadonlyArray<Receipt>, Effect.Effect.Error<ReturnType<Service["publish"]>>>((fiber) => {
+        if (closed) return Effect.fail(new BusError({ reason: "closed", operation: "EventBus.publish" }))
         const made = MessageRequest.make(given, {
           correlation: fiber.getFiberRef(Correlation.currentCorrelation),
           traceparent: Traceparent.of(fiber),
@@ -113,4 +104,6 @@ const makeEncoded = <C extends Driver.Capability>(
     return service as Service<C>
   })
 
-const receiptOf = (message: Message): Receipt => ({ id: message.id, readyAt: DateTime.unsafeMake(message.readyAt) })
+const utc = Instant.utcs()
+
+const receiptOf = (message: Message): Receipt => ({ id: message.id, readyAt: utc(message.readyAt) })

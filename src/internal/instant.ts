@@ -16,3 +16,9 @@ export const millis = (
   faults.add(path, `must be an instant, got ${Faults.show(input)}`)
   return 0
 }
+
+/** An instant as a date, the last one kept: many messages in a row are of one millisecond. */
+export const utcs = (): (millis: number) => DateTime.Utc => {
+  let last = DateTime.unsafeMake(0)
+  return (millis) => last.epochMillis === millis ? last : last = DateTime.unsafeMake(millis)
+}

@@ -1,4 +1,3 @@
-import * as DateTime from "effect/DateTime"
 import * as Either from "effect/Either"
 import type { Failure, Reason } from "../bus/DeadLetter.ts"
 import type * as Driver from "../bus/BusDriver.ts"
@@ -9,6 +8,7 @@ import type { Formats } from "../event/PayloadFormat.ts"
 import * as Retry from "./busRetry.ts"
 import * as Claims from "./claims.ts"
 import * as Faults from "./faults.ts"
+import * as Instant from "./instant.ts"
 import type { Source } from "./subscriptionSource.ts"
 
 /** A message that a handler can be given. */
@@ -122,14 +122,15 @@ export const deliveryOf = (
       subject: message.subject,
       key: message.key,
       source: message.source,
-      occurredAt: DateTime.unsafeMake(message.occurredAt),
-      publishedAt: DateTime.unsafeMake(message.publishedAt)
+      occurredAt: utc(message.occurredAt),
+      publishedAt: utc(message.publishedAt)
     }),
   attempt,
   metadata
 })
 
-const epoch = DateTime.unsafeMake(0)
+const utc = Instant.utcs()
+const epoch = utc(0)
 
 export const tagOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string"

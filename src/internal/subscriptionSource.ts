@@ -1,4 +1,3 @@
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { Garbled, Message } from "../bus/Message.ts"
@@ -8,6 +7,7 @@ import type { Metadata, Raw } from "../event/Envelope.ts"
 import * as Event from "../event/Event.ts"
 import * as EventCodec from "../event/EventCodec.ts"
 import { InvalidInput } from "../event/InvalidInput.ts"
+import * as Instant from "./instant.ts"
 
 /** What a subscription is of, and how its messages become what its handler is given. */
 export type Source = Decoded | Whole
@@ -73,6 +73,8 @@ export const ofMessages = ({ key }: { readonly key?: Whole["key"] }): Source => 
   key
 })
 
+const utc = Instant.utcs()
+
 /** As an event that was recorded nowhere. */
 const rawOf = (message: Message, payload: unknown, metadata: Metadata): Raw => ({
   id: message.id,
@@ -85,6 +87,6 @@ const rawOf = (message: Message, payload: unknown, metadata: Metadata): Raw => (
   metadata,
   source: message.source,
   tags: [],
-  occurredAt: DateTime.unsafeMake(message.occurredAt),
-  recordedAt: DateTime.unsafeMake(message.publishedAt)
+  occurredAt: utc(message.occurredAt),
+  recordedAt: utc(message.publishedAt)
 })
