@@ -16,8 +16,9 @@ import * as Dialect from "../internal/sqlDialect.ts"
 import type { Migration } from "../internal/sqlMigrations.ts"
 import * as RetryPolicy from "../resilience/RetryPolicy.ts"
 import type { BusError } from "./BusError.ts"
-import { DeadLetter } from "./DeadLetter.ts"
+import { DeadLetter, Garbled, Retry } from "./DeadLetter.ts"
 import type { Count, DeadLetterStore, Filter } from "./DeadLetterStore.ts"
+import { Message } from "./Message.ts"
 
 /**
  * How the table is called.
@@ -65,17 +66,36 @@ const migrations = (text: string): ReadonlyArray<Migration> => [{
   ]
 }]
 
-const fields = DeadLetter.fields
-const messageText = Schema.parseJson(fields.message)
-const retryText = Schema.parseJson(fields.retry.from)
-const letterText = Schema.parseJson(DeadLetter.omit("message", "retry"))
+/** Bytes are told from text: a payload comes back as what it was. */
+const StoredMessage = Schema.parseJson(Schema.Union(
+  Garbled,
+  Schema.Struct({
+    ...Message.fields,
+    payload: Schema.Union(Schema.String, Schema.Struct({ base64: Schema.Uint8ArrayFromBase64 }))
+  })
+))
+const StoredRetry = Schema.parseJson(Retry)
+const StoredLetter = Schema.parseJson(DeadLetter.omit("message", "retry"))
 
-const encodeMessage = Schema.encodeSync(messageText)
-const encodeRetry = Schema.encodeSync(retryText)
-const encodeLetter = Schema.encodeSync(letterText)
-const decodeMessage = Schema.decodeUnknown(messageText)
-const decodeRetry = Schema.decodeUnknown(retryText)
-const decodeLetter = Schema.decodeUnknown(letterText)
+const encodeStored = Schema.encodeSync(StoredMessage)
+const encodeRetry = Schema.encodeSync(StoredRetry)
+const encodeLetter = Schema.encodeSync(StoredLetter)
+const decodeStored = Schema.decodeUnknown(StoredMessage)
+const decodeRetry = Schema.decodeUnknown(StoredRetry)
+const decodeLetter = Schema.decodeUnknown(StoredLetter)
+
+const encodeMessage = (message: DeadLetter["message"]): string =>
+  encodeStored(
+    "_tag" in message || typeof message.payload === "string"
+      ? message as typeof StoredMessage.Type
+      : { ...message, payload: { base64: message.payload } }
+  )
+
+const decodeMessage = (text: string) =>
+  Effect.map(decodeStored(text), (message): DeadLetter["message"] =>
+    "_tag" in message
+      ? message
+      : { ...message, payload: typeof message.payload === "string" ? message.payload : message.payload.base64 })
 
 interface Row {
   readonly message: string
