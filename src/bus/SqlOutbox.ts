@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { InvalidInput } from "../event/InvalidInput.ts"
-import { busError } from "../internal/sqlBusError.ts"
+import { busError } from "../internal/busErrorOf.ts"
 import * as Dialect from "../internal/sqlDialect.ts"
 import type { Migration } from "../internal/sqlMigrations.ts"
 import { BusError } from "./BusError.ts"
@@ -80,7 +80,7 @@ const parts = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
 export const layer = (
   options: Options = {}
 ): Layer.Layer<StagedMessages.StagedMessages, BusError | InvalidInput, SqlClient.SqlClient> =>
-  Layer.effect(
+  Layer.scoped(
     StagedMessages.StagedMessages,
     Effect.gen(function*() {
       const sql = (yield* SqlClient.SqlClient).withoutTransforms()

@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import type { InvalidEvent, InvalidInput } from "../event/InvalidInput.ts"
 import * as Internal from "../internal/stagedMessages.ts"
 import type * as Lease from "../store/Lease.ts"
@@ -111,7 +112,7 @@ export class StagedMessages extends Context.Tag("effect-skald/bus/StagedMessages
  * @since 0.1.0
  * @category constructors
  */
-export const makeEncoded = (driver: Encoded): Effect.Effect<Service> =>
+export const makeEncoded = (driver: Encoded): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.map(Internal.busOf(driver), (bus) => ({
     driver,
     publish: bus.publish,

@@ -13,9 +13,9 @@ import type { Raw } from "../event/Envelope.ts"
 import * as Event from "../event/Event.ts"
 import { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position } from "../event/Position.ts"
-import { type CheckpointConflict, CheckpointStore } from "../store/CheckpointStore.ts"
-import { EventStore } from "../store/EventStore.ts"
-import { type Held, Lease, LeaseLost } from "../store/Lease.ts"
+import { type CheckpointConflict, CheckpointStore, type Service as Checkpoints } from "../store/CheckpointStore.ts"
+import { EventStore, type Filter } from "../store/EventStore.ts"
+import * as Lease from "../store/Lease.ts"
 import type { StoreError } from "../store/StoreError.ts"
 import * as Faults from "./faults.ts"
 
@@ -27,6 +27,79 @@ export const reconnect: Schedule.Schedule<unknown> = Schedule.exponential("100 m
   Schedule.union(Schedule.spaced("30 seconds"))
 )
 
+/** Something that is done to each event of the log, by one process at a time, with a checkpoint. */
+export interface Follower {
+  /** How people call it. */
+  readonly what: string
+  /** Of the checkpoint and the lease. */
+  readonly key: string
+  readonly filter: Filter
+  readonly start: "earliest" | "latest" | number
+  readonly batch: number
+  /** Whether the events are delivered in the transaction of the checkpoint. */
+  readonly atomic: boolean
+  readonly retry: Schedule.Schedule<unknown> | undefined
+  readonly lease: Lease.Options | undefined
+  readonly deliver: (events: ReadonlyArray<Raw>) => Effect.Effect<unknown, PublishError>
+}
+
+/** Follows the log as long as the scope lasts. */
+export const follow = (
+  follower: Follower
+): Effect.Effect<void, StoreError | InvalidInput, EventStore | CheckpointStore | Lease.Lease | Scope.Scope> =>
+  Effect.gen(function*() {
+    const { batch, filter, key, what } = follower
+    const store = yield* EventStore
+    const checkpoints = yield* CheckpointStore
+    const leases = yield* Lease.Lease
+    yield* begin(key, follower.start)
+    const work = (reset: Effect.Effect<void>) =>
+      Effect.scoped(Effect.gen(function*() {
+        const held = yield* leases.acquire(key, follower.lease)
+        let at = yield* checkpoints.get(key)
+        yield* Effect.logDebug(`${what} is relayed here, with token ${held.token}`)
+        const relayed = Stream.runForEachChunk(
+          store.subscribe({ ...filter, allTenants: true, after: Option.getOrElse(at, () => 0) }),
+          (chunk) =>
+            Effect.forEach(batches(Chunk.toReadonlyArray(chunk), batch), (events) =>
+              Effect.flatMap(relay(follower, checkpoints, at, held, events), (next) => {
+                at = Option.some(next)
+                return reset
+              }), { discard: true })
+        )
+        return yield* Effect.raceFirst(relayed, held.lost)
+      }))
+    yield* keepOn(what, follower.retry ?? reconnect, work).pipe(
+      // what the relay's own fiber carries is nobody's conversation
+      Effect.locally(Correlation.currentCorrelation, Correlation.empty),
+      Effect.interruptible,
+      Effect.forkScoped
+    )
+  })
+
+/** Delivers a batch, and then moves the checkpoint, where the lease is still held. */
+const relay = (
+  { atomic, deliver, key }: Follower,
+  checkpoints: Checkpoints,
+  expected: Option.Option<Position>,
+  held: Lease.Held,
+  all: ReadonlyArray<Raw>
+): Effect.Effect<Position, PublishError | Lease.LeaseLost | StoreError | CheckpointConflict | InvalidInput> => {
+  const next = all[all.length - 1]!.position
+  // the library's own marks are the log's business
+  const events = all.filter(({ type }) => !type.startsWith("$"))
+  const move = { expected, next, fence: held.check }
+  const moved = checkpoints.commit(key, { ...move, effect: Effect.void })
+  return Effect.as(
+    events.length === 0
+      ? moved
+      : atomic
+      ? checkpoints.commit(key, { ...move, effect: deliver(events) })
+      : Effect.zipRight(held.check, Effect.zipRight(deliver(events), moved)),
+    next
+  )
+}
+
 export const run = (
   name: string,
   options: Options<any>,
@@ -36,29 +109,18 @@ export const run = (
     const { batch, filter, subjects } = yield* check(name, options, defaultBatch)
     const store = yield* EventStore
     const checkpoints = yield* CheckpointStore
-    const leases = yield* Lease
-    const relay = yield* makeRelay(options, subjects)
     const key = `:outbox/${name}`
-    yield* begin(key, options.start ?? "earliest")
-
-    const work = (reset: Effect.Effect<void>) =>
-      Effect.scoped(Effect.gen(function*() {
-        const held = yield* leases.acquire(key, options.lease)
-        let at = yield* checkpoints.get(key)
-        yield* Effect.logDebug(`outbox "${name}" is relayed here, with token ${held.token}`)
-        const relayed = Stream.runForEachChunk(
-          store.subscribe({ ...filter, allTenants: true, after: Option.getOrElse(at, () => 0) }),
-          (chunk) =>
-            Effect.forEach(batches(Chunk.toReadonlyArray(chunk), batch), (events) =>
-              Effect.flatMap(relay(key, at, held, events), (next) => {
-                at = Option.some(next)
-                return reset
-              }), { discard: true })
-        )
-        return yield* Effect.raceFirst(relayed, held.lost)
-      }))
-
-    yield* keepOn(`outbox "${name}"`, options.retry ?? reconnect, work).pipe(Effect.interruptible, Effect.forkScoped)
+    yield* follow({
+      what: `outbox "${name}"`,
+      key,
+      filter,
+      start: options.start ?? "earliest",
+      batch,
+      atomic: options.atomic ?? false,
+      retry: options.retry,
+      lease: options.lease,
+      deliver: yield* makePublish(options, subjects)
+    })
 
     const position = checkpoints.get(key).pipe(
       Effect.map(Option.getOrElse(() => 0 as Position)),
@@ -94,7 +156,7 @@ export const keepOn = <E, R>(
     Schedule.driver(retry),
     (driver) =>
       Effect.forever(Effect.catchAllCause(work(driver.reset), (cause) => {
-        const lost = cause._tag === "Fail" && cause.error instanceof LeaseLost
+        const lost = cause._tag === "Fail" && cause.error instanceof Lease.LeaseLost
         if (lost) return Effect.logInfo(`${what} was taken over by another process`)
         return Effect.zipRight(
           Effect.logWarning(`${what} stands, and is tried again: ${Cause.pretty(cause).split("\n", 1)[0]}`),
@@ -121,14 +183,11 @@ const begin = (key: string, start: "earliest" | "latest" | number) =>
     yield* Effect.ignore(checkpoints.commit(key, { expected: undefined, next, effect: Effect.void }))
   })
 
-type RelayError = PublishError | LeaseLost | StoreError | CheckpointConflict | InvalidInput
-
-const makeRelay = (options: Options<any>, subjects: ReadonlyMap<string, string>) =>
+const makePublish = (options: Options<any>, subjects: ReadonlyMap<string, string>) =>
   Effect.gen(function*() {
     const bus = yield* EventBus
-    const checkpoints = yield* CheckpointStore
     const context = yield* Effect.context<any>()
-    const { atomic = false, headers, key: keyOf = ({ stream }: Raw) => stream, onRefused } = options
+    const { headers, key: keyOf = ({ stream }: Raw) => stream, onRefused } = options
     const toMessage = (event: Raw): NewMessage => ({
       id: event.id,
       type: event.type,
@@ -141,13 +200,8 @@ const makeRelay = (options: Options<any>, subjects: ReadonlyMap<string, string>)
       key: keyOf(event),
       headers: headers?.(event)
     })
-    // what the relay's own fiber carries is nobody's conversation
     const send = (events: ReadonlyArray<Raw>): Effect.Effect<unknown, PublishError> =>
-      Effect.locally(
-        Effect.suspend(() => bus.publish(events.map(toMessage))),
-        Correlation.currentCorrelation,
-        Correlation.empty
-      )
+      Effect.suspend(() => bus.publish(events.map(toMessage)))
     const oneByOne = (events: ReadonlyArray<Raw>): Effect.Effect<void, PublishError> =>
       Effect.forEach(events, (event) => {
         const refused = (error: Extract<PublishError, { readonly _tag: "InvalidEvent" | "MessageTooLarge" }>) =>
@@ -157,33 +211,11 @@ const makeRelay = (options: Options<any>, subjects: ReadonlyMap<string, string>)
           )
         return Effect.catchTags(send([event]), { InvalidEvent: refused, MessageTooLarge: refused })
       }, { discard: true })
-    const publish = (events: ReadonlyArray<Raw>): Effect.Effect<unknown, PublishError> =>
+    return (events: ReadonlyArray<Raw>): Effect.Effect<unknown, PublishError> =>
       onRefused === undefined ? send(events) : Effect.catchTags(send(events), {
         InvalidEvent: () => oneByOne(events),
         MessageTooLarge: () => oneByOne(events)
       })
-    return (
-      key: string,
-      expected: Option.Option<Position>,
-      held: Held,
-      all: ReadonlyArray<Raw>
-    ): Effect.Effect<Position, RelayError> => {
-      const next = all[all.length - 1]!.position
-      // the library's own marks are the log's business
-      const events = all.filter(({ type }) => !type.startsWith("$"))
-      const move = { expected, next, fence: held.check }
-      return Effect.as(
-        events.length === 0
-          ? checkpoints.commit(key, { ...move, effect: Effect.void })
-          : atomic
-          ? checkpoints.commit(key, { ...move, effect: publish(events) })
-          : held.check.pipe(
-            Effect.zipRight(publish(events)),
-            Effect.zipRight(checkpoints.commit(key, { ...move, effect: Effect.void }))
-          ),
-        next
-      )
-    }
   })
 
 const check = (name: string, options: Options<any>, defaultBatch: number) =>

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { BusError } from "../bus/BusError.ts"
+import { ClaimCheck } from "../bus/ClaimCheck.ts"
 import type * as Driver from "../bus/BusDriver.ts"
 import type { NewMessage, PublishError, Service as Bus } from "../bus/EventBus.ts"
 import { type Message, priorities } from "../bus/Message.ts"
@@ -23,7 +24,7 @@ const leaseName = ":outbox"
 const capabilities: ReadonlyArray<Driver.Capability> = ["delay", "priority", "transactions"]
 
 /** A bus that only takes: what is published on it is written. */
-export const busOf = (driver: Encoded): Effect.Effect<Bus> => {
+export const busOf = (driver: Encoded): Effect.Effect<Bus, never, Scope.Scope> => {
   const none = (operation: string) =>
     Effect.fail(
       new BusError({
@@ -58,7 +59,8 @@ export const busOf = (driver: Encoded): Effect.Effect<Bus> => {
   return Effect.map(
     EventBus.context(Effect.succeed(taking), (service) => Context.make(Taking, service)),
     (context: Context.Context<any>) => Context.get(context, Taking)
-  )
+    // large payloads are checked in by the bus that they are relayed to
+  ).pipe(Effect.provideService(ClaimCheck, undefined))
 }
 
 const Taking = Context.GenericTag<Bus>("effect-skald/bus/StagedMessages/Taking")

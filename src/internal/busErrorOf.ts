@@ -13,6 +13,6 @@ const reasons: { readonly [R in StoreReason]: BusReason } = {
   unknown: "unknown"
 }
 
-/** What went wrong in the database, as the bus says it. */
+/** What went wrong in a store, as the bus says it. */
 export const busError = (operation: string, { cause, reason }: StoreError): BusError =>
   new BusError({ reason: reasons[reason], operation, cause })
