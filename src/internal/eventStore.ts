@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import type * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as Correlation from "../event/Correlation.ts"
 import type { Raw } from "../event/Envelope.ts"
@@ -25,13 +26,15 @@ import * as AppendRequest from "./appendRequest.ts"
 import * as Faults from "./faults.ts"
 import * as Marks from "./marks.ts"
 import * as ReadRequest from "./readRequest.ts"
+import * as Reconnect from "./reconnect.ts"
 import * as Rows from "./rows.ts"
 import * as Traceparent from "./traceparent.ts"
 import { tenantKey } from "./tenantKey.ts"
 
 export const makeEncoded = <C extends Driver.Capability = never>(
   driver: Driver.Driver<C>,
-  spans: boolean
+  spans: boolean,
+  reconnect: Schedule.Schedule<unknown, StoreError> = Reconnect.schedule
 ): Effect.Effect<Service<C>> =>
   Effect.gen(function*() {
     const formats = yield* PayloadFormat
@@ -173,7 +176,9 @@ export const makeEncoded = <C extends Driver.Capability = never>(
 
     const subscribe: Operations["subscribe"] = (options = {}) =>
       checkedStream((tenant) => ReadRequest.subscription(options, tenant), ({ page, start }) =>
-        Stream.unwrap(Effect.map(start === "latest" ? driver.head : Effect.succeed(start), (from) => {
+        Stream.unwrap(Effect.gen(function*() {
+          const { again, answered } = yield* Reconnect.make(options.reconnect ?? reconnect)
+          const from = yield* start === "latest" ? again(driver.head) : Effect.succeed(start)
           const size = pageSize()
           const empty = ReadRequest.isEmpty(page)
           let cursor = from
@@ -188,17 +193,21 @@ export const makeEncoded = <C extends Driver.Capability = never>(
           /** The next events there are; waits where there is none yet. */
           const pull: Effect.Effect<Chunk.Chunk<Raw>, ReadError> = Effect.suspend(() =>
             Effect.flatMap(
-              empty ? Effect.never : driver.readLog({ ...page, after: cursor, limit: size.current }),
+              empty ? Effect.never : answered(driver.readLog({ ...page, after: cursor, limit: size.current })),
               ({ rows, upTo }) => {
                 size.after(rows)
-                cursor = Math.max(cursor, upTo)
-                return rows.length > 0
-                  ? toChunk(rows)
-                  : Effect.zipRight(caughtUp, Effect.zipRight(driver.awaitBeyond(cursor), pull))
+                const next = Math.max(cursor, upTo)
+                if (rows.length > 0) {
+                  // only then: what fails to be read is read again
+                  return Effect.tap(toChunk(rows), () =>
+                    Effect.sync(() => cursor = next))
+                }
+                cursor = next
+                return Effect.zipRight(caughtUp, Effect.zipRight(driver.awaitBeyond(cursor), pull))
               }
             )
           )
-          return Stream.repeatEffectChunk(pull)
+          return Stream.repeatEffectChunk(again(pull))
         })))
 
     const service: Operations = {
@@ -219,8 +228,7 @@ export const makeEncoded = <C extends Driver.Capability = never>(
             found === undefined ? Option.none() : Option.some({ id, ...found } as AppendedEvent))
         }),
       streamState: (stream) =>
-        forStream(stream, (tenant) =>
-          Effect.map(driver.streamStatus(tenant, stream), stateOf)),
+        forStream(stream, (tenant) => Effect.map(driver.streamStatus(tenant, stream), stateOf)),
       head: driver.head as Effect.Effect<Position, never>,
       truncate: (stream, { before }) =>
         forStream(stream, (tenant): ReturnType<Operations["truncate"]> => {

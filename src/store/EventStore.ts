@@ -10,6 +10,7 @@ import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
+import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Metadata, Raw } from "../event/Envelope.ts"
@@ -18,6 +19,7 @@ import type { ExpectedVersion, Position, StreamVersion } from "../event/Position
 import type { StreamId } from "../event/StreamId.ts"
 import * as Internal from "../internal/eventStore.ts"
 import * as Memory from "../internal/memoryDriver.ts"
+import * as Reconnect from "../internal/reconnect.ts"
 import type { AppendError, StreamNotFound, StreamTombstoned, VersionConflict } from "./AppendError.ts"
 import type { Capability, Driver, Transfer } from "./Driver.ts"
 import type { Query } from "./Query.ts"
@@ -170,6 +172,41 @@ export interface SubscribeOptions extends Filter {
   readonly after?: "earliest" | "latest" | number | undefined
   /** Runs each time the subscription has delivered all there is, with the position that it has come to. */
   readonly onCaughtUp?: ((position: Position) => Effect.Effect<void>) | undefined
+  /**
+   * How the subscription goes on where the database cannot be reached, after what the driver has tried by itself; it begins
+   * anew with each answer of the database. When it ends, the subscription fails with the last `StoreError`. That of the
+   * store's layer when not given, {@link reconnect} where that says nothing either.
+   */
+  readonly reconnect?: Schedule.Schedule<unknown, StoreError> | undefined
+}
+
+/**
+ * How a subscription goes on when its connection was lost: from 100 ms, doubling up to 5 s, with full jitter, without an end.
+ *
+ * @example
+ * ```ts
+ * import * as EventStore from "effect-skald/store/EventStore"
+ * import { Effect, Schedule } from "effect"
+ *
+ * // one that gives up, so that somebody else takes over
+ * export const events = Effect.map(EventStore.EventStore, (store) =>
+ *   store.subscribe({ after: "earliest", reconnect: EventStore.reconnect.pipe(Schedule.upTo("1 minute")) }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category policies
+ */
+export const reconnect: Schedule.Schedule<unknown> = Reconnect.schedule
+
+/**
+ * What the service does beside its driver.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ServiceOptions {
+  /** How subscriptions go on that say nothing of it themselves; {@link reconnect} by default. */
+  readonly reconnect?: Schedule.Schedule<unknown, StoreError> | undefined
 }
 
 /**
@@ -374,8 +411,11 @@ export class Spans extends Context.Reference<Spans>()("effect-skald/store/EventS
  * @since 0.1.0
  * @category constructors
  */
-export const makeEncoded = <C extends Capability = never>(driver: Driver<C>): Effect.Effect<Service<C>> =>
-  Effect.flatMap(Spans, (spans) => Internal.makeEncoded(driver, spans))
+export const makeEncoded = <C extends Capability = never>(
+  driver: Driver<C>,
+  options?: ServiceOptions
+): Effect.Effect<Service<C>> =>
+  Effect.flatMap(Spans, (spans) => Internal.makeEncoded(driver, spans, options?.reconnect))
 
 /**
  * A Layer of the service over a driver, with a tag for each of the driver's capabilities.
@@ -384,9 +424,10 @@ export const makeEncoded = <C extends Capability = never>(driver: Driver<C>): Ef
  * @category layers
  */
 export const layerDriver = <E, R, C extends Capability = never>(
-  driver: Effect.Effect<Driver<C>, E, R>
+  driver: Effect.Effect<Driver<C>, E, R>,
+  options?: ServiceOptions
 ): Layer.Layer<EventStore | (C extends Capability ? Capable<C> : never), E, Exclude<R, Scope.Scope>> =>
-  Layer.scopedContext(Effect.map(Effect.flatMap(driver, makeEncoded), (service) => {
+  Layer.scopedContext(Effect.map(Effect.flatMap(driver, (made) => makeEncoded(made, options)), (service) => {
     let context: Context.Context<any> = Context.make(EventStore, service as unknown as Service)
     for (const capability of service.capabilities) context = Context.add(context, capable(capability), service as any)
     return context

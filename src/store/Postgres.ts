@@ -80,6 +80,8 @@ export interface Options {
    * a transaction of the caller's, which is lost with its connection.
    */
   readonly retry?: Schedule.Schedule<unknown, StoreError> | undefined
+  /** How subscriptions go on when that was not enough; `EventStore.reconnect` by default, and each may say otherwise. */
+  readonly reconnect?: Schedule.Schedule<unknown, StoreError> | undefined
 }
 
 /**
@@ -164,7 +166,7 @@ export const make = (
  */
 export const layer = (
   options: Options = {}
-): Layer.Layer<Provided, StoreError | InvalidInput, PgClient.PgClient> => layerDriver(make(options))
+): Layer.Layer<Provided, StoreError | InvalidInput, PgClient.PgClient> => layerDriver(make(options), options)
 
 /**
  * Connects to a server and keeps the event store in it; the client is provided as well, so that the application's tables

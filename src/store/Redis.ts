@@ -84,6 +84,8 @@ export interface Options<Durable extends boolean = boolean> {
   readonly listen?: boolean | undefined
   /** How an operation is tried again after its connection was lost; {@link retry} by default. */
   readonly retry?: Schedule.Schedule<unknown, StoreError> | undefined
+  /** How subscriptions go on when that was not enough; `EventStore.reconnect` by default, and each may say otherwise. */
+  readonly reconnect?: Schedule.Schedule<unknown, StoreError> | undefined
 }
 
 /**
@@ -168,7 +170,11 @@ export const make = <const Durable extends boolean = false>(
 export const layer = <const Durable extends boolean = false>(
   options: Options<Durable> = {}
 ): Layer.Layer<Provided<Durable>, StoreError | InvalidInput, RedisClient.RedisClient> =>
-  layerDriver(make(options)) as Layer.Layer<Provided<Durable>, StoreError | InvalidInput, RedisClient.RedisClient>
+  layerDriver(make(options), options) as Layer.Layer<
+    Provided<Durable>,
+    StoreError | InvalidInput,
+    RedisClient.RedisClient
+  >
 
 /**
  * Connects to a server and keeps the event store in it; the client is provided as well.
@@ -191,8 +197,9 @@ export const layer = <const Durable extends boolean = false>(
 export const layerServer = <const Durable extends boolean = false>(
   options: ServerOptions<Durable>
 ): Layer.Layer<Provided<Durable> | RedisClient.RedisClient, StoreError | InvalidInput> => {
-  const { durable, listen, pollInterval, prefix, retry, ...server } = options
-  return Layer.provideMerge(layer({ durable, listen, pollInterval, prefix, retry }), RedisClient.layer(server))
+  const { durable, listen, pollInterval, prefix, reconnect, retry, ...server } = options
+  const own = { durable, listen, pollInterval, prefix, reconnect, retry }
+  return Layer.provideMerge(layer(own), RedisClient.layer(server))
 }
 
 /**

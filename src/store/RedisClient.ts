@@ -97,8 +97,14 @@ export const make = (options: Options): Effect.Effect<Redis, StoreError, Scope.S
     (client) =>
       Effect.async<void>((resume) => {
         if (client.status === "end") return resume(Effect.void)
+        const isBetween = client.status === "reconnecting"
         client.once("end", () => resume(Effect.void))
         client.disconnect()
+        // Between two tries there is no connection whose end it would tell of.
+        if (isBetween) {
+          client.status = "end"
+          resume(Effect.void)
+        }
       })
   )
 

@@ -23,6 +23,7 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Internal from "../internal/sqliteDriver.ts"
@@ -63,6 +64,10 @@ export interface Options {
    * default. Appends of this process wake it at once. All subscriptions of a store share one look.
    */
   readonly pollInterval?: Duration.DurationInput | undefined
+  /**
+   * How subscriptions go on when the file could not be read; `EventStore.reconnect` by default, and each may say otherwise.
+   */
+  readonly reconnect?: Schedule.Schedule<unknown, StoreError> | undefined
 }
 
 /**
@@ -137,7 +142,7 @@ export const layer = (
   Provided,
   StoreError | InvalidInput,
   SqliteClient.SqliteClient | SqlClient.SqlClient
-> => layerDriver(make(options))
+> => layerDriver(make(options), options)
 
 /**
  * Opens a file and keeps the event store in it; the open file is provided as well, so that the application's tables can

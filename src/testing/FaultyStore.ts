@@ -4,13 +4,26 @@
  *
  * @since 0.1.0
  */
+import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { capable, EventStore, type Operations, type Service, type Transactions } from "../store/EventStore.ts"
+import type { Raw } from "../event/Envelope.ts"
+import * as Reconnect from "../internal/reconnect.ts"
+import {
+  capable,
+  EventStore,
+  type Operations,
+  type ReadError,
+  type Service,
+  type SubscribeOptions,
+  type Transactions
+} from "../store/EventStore.ts"
 import { StoreError, type StoreReason } from "../store/StoreError.ts"
 
 /**
@@ -53,6 +66,7 @@ export type Fault =
 
 /**
  * Fails with `StoreError`: before the operation with reason `unavailable`, after it with `timeout`, or with another reason.
+ * A subscription meets it beneath its `reconnect`, and goes on as that says.
  *
  * After an operation whatever it answered is lost, also a refusal: the caller cannot know whether it has happened.
  *
@@ -317,6 +331,38 @@ const befallStream = <A, E, R>(
   }
 }
 
+/** A subscription that reconnects, with the faults beneath: as if the database could not be reached. */
+const subscribing = (
+  store: Service,
+  many: (operation: Operation, stream: Stream.Stream<Raw, ReadError>) => Stream.Stream<Raw, ReadError>,
+  options: SubscribeOptions = {}
+): Stream.Stream<Raw, ReadError> => {
+  const { after = "latest", onCaughtUp, reconnect = Reconnect.schedule } = options
+  return Stream.unwrap(Effect.map(after === "latest" ? store.head : Effect.succeed(after), (from) => {
+    let at = from
+    const attempt = Stream.suspend(() =>
+      many(
+        "subscribe",
+        store.subscribe({
+          ...options,
+          after: at,
+          onCaughtUp: (position) =>
+            Effect.suspend(() => {
+              at = position
+              return onCaughtUp?.(position) ?? Effect.void
+            })
+        })
+      )
+    )
+    return Stream.mapChunks(attempt, (events) => {
+      at = Option.match(Chunk.last(events), { onNone: () => at, onSome: ({ position }) => position })
+      return events
+    }).pipe(Stream.retry(
+      Schedule.whileInput(reconnect as Schedule.Schedule<unknown, ReadError>, Reconnect.mayPass)
+    ))
+  }))
+}
+
 const wrap = (store: Service, next: Next): Service => {
   const one = <A, E, R>(operation: Operation, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreError, R> =>
     Effect.flatMap(next(operation), (struck) => befall(operation, effect, struck))
@@ -328,7 +374,7 @@ const wrap = (store: Service, next: Next): Service => {
     read: (stream, options) => many("read", store.read(stream, options)),
     readPage: (stream, options) => one("readPage", store.readPage(stream, options)),
     readAll: (options) => many("readAll", store.readAll(options)),
-    subscribe: (options) => many("subscribe", store.subscribe(options)),
+    subscribe: (options) => subscribing(store, many, options),
     find: (id) => one("find", store.find(id)),
     streamState: (stream) => one("streamState", store.streamState(stream)),
     head: one("head", store.head),

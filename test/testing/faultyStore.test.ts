@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as EventStore from "effect-skald/store/EventStore"
 import * as Sqlite from "effect-skald/store/Sqlite"
 import * as FaultyStore from "effect-skald/testing/FaultyStore"
-import { Chunk, Effect, Exit, FastCheck, Fiber, Layer, Stream, TestClock } from "effect"
+import { Chunk, Effect, Exit, FastCheck, Fiber, Layer, Schedule, Stream, TestClock } from "effect"
 import { tempFile } from "../support/tempDirectory.ts"
 
 const memory = FaultyStore.layer(EventStore.layerMemory)
@@ -145,7 +145,7 @@ describe("FaultyStore", () => {
       const streams = {
         read: store.read("order-1"),
         readAll: store.readAll(),
-        subscribe: store.subscribe({ after: "earliest" })
+        subscribe: store.subscribe({ after: "earliest", reconnect: Schedule.stop })
       }
       for (const operation of ["read", "readAll", "subscribe"] as const) {
         for (const [when, events, expected] of [["before", 3, 0], ["after", 0, 0], ["after", 3, 3]] as const) {

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { Raw } from "../../event/Envelope.ts"
 import type { Capability, Driver } from "../../store/Driver.ts"
@@ -296,15 +297,53 @@ export const wakeSection = section<Driver<Capability>>("subscriptions and their 
     Effect.gen(function*() {
       const store = yield* makeEncoded({
         ...driver,
-        awaitBeyond: () => new StoreError({ reason: "unavailable", operation: "EventStore.subscribe" })
+        awaitBeyond: () => new StoreError({ reason: "corrupt", operation: "EventStore.subscribe" })
       })
       yield* append(store, "a-1")
       const seen: Array<number> = []
       yield* refused(
         Stream.runForEach(store.subscribe({ after: "earliest" }), (raw) => Effect.sync(() => seen.push(raw.version))),
         "StoreError",
-        { reason: "unavailable" }
+        { reason: "corrupt" }
       )
       equal(seen, [1])
+    }),
+  "one whose driver cannot be reached goes on where it was, as its Schedule says, which begins anew with an answer": (
+    driver
+  ) =>
+    Effect.gen(function*() {
+      const reasons = ["unavailable", "busy", "timeout"] as const
+      let calls = 0
+      let isDown = false
+      const unreachable = Effect.suspend(() =>
+        new StoreError({ reason: reasons[calls % 3]!, operation: "EventStore.subscribe" })
+      )
+      const store = yield* makeEncoded({
+        ...driver,
+        // of three calls the last is answered
+        readLog: (page) => Effect.suspend(() => ++calls % 3 !== 0 || isDown ? unreachable : driver.readLog(page))
+      })
+      yield* append(store, "a-1", 3)
+      const told = yield* Queue.unbounded<number>()
+      const positions: Array<number> = []
+      const fiber = yield* Effect.fork(Stream.runForEach(
+        store.subscribe({
+          after: "earliest",
+          reconnect: Schedule.recurs(2),
+          onCaughtUp: (position) => Queue.offer(told, position)
+        }),
+        ({ position }) => Effect.sync(() => positions.push(position))
+      ))
+      yield* Queue.take(told)
+      yield* append(store, "a-2", 2)
+      yield* Queue.take(told)
+      equal(positions, positionsOf(yield* collect((yield* makeEncoded(driver)).readAll())))
+      isDown = true
+      const before = calls
+      yield* append(store, "a-3")
+      const error = yield* Effect.flip(Fiber.join(fiber))
+      equal(error._tag, "StoreError")
+      equal(positions.length, 5)
+      check(calls - before <= 3, `${calls - before} calls in the end`)
     })
 })
