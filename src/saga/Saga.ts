@@ -198,8 +198,26 @@ export const make = <P, PI, A, AI, Err, ErrI>(
 
 // ----------------------------------------------------------------------------------------------------------------- steps
 
-/** Steps within steps, and waiting within compensations, have no place in a journal. */
-type Plain<R> = [Running] extends [R] ? { readonly "a step has no steps of its own": never } : unknown
+/**
+ * What a saga needs whose step has steps of its own, or whose compensation waits durably: nobody has it, and so the saga does
+ * not type-check where its layer is built. Steps belong into the body, and a compensation waits by `compensateRetry`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StepsInSteps {
+  readonly "a step has no steps of its own": unique symbol
+}
+
+/**
+ * What a step needs of its saga.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Needs<R> = 0 extends 1 & R ? Running
+  : [Running] extends [R] ? StepsInSteps | Exclude<R, Current>
+  : Exclude<R, Current> | Running
 
 /**
  * What every kind of step may say.
@@ -276,8 +294,7 @@ export const step: {
         /** `"intervene"` when not given. */
         readonly compensateExhausted?: Exhausted | undefined
       }
-      & Plain<NoInfer<R | R2>>
-  ): Effect.Effect<A, E, Exclude<R | R2, Current> | Running>
+  ): Effect.Effect<A, E, Needs<R | R2>>
   <A, I, E, R, E2, R2>(
     name: string,
     options:
@@ -287,8 +304,7 @@ export const step: {
         readonly compensateRetry: Schedule.Schedule<unknown, NoInfer<E2>>
         readonly compensateExhausted: Exhausted
       }
-      & Plain<NoInfer<R | R2>>
-  ): Effect.Effect<A, E, Exclude<R | R2, Current> | Running>
+  ): Effect.Effect<A, E, Needs<R | R2>>
 } = (name: string, options: any): any => Internal.step("compensatable", name, options)
 
 /**
@@ -300,9 +316,8 @@ export const step: {
  */
 export const pivot: <A, I, E, R>(
   name: string,
-  options: Final<A, I, E, R> & Plain<NoInfer<R>>
-) => Effect.Effect<A, E, Exclude<R, Current> | Running> = (name: string, options: any): any =>
-  Internal.step("pivot", name, options)
+  options: Final<A, I, E, R>
+) => Effect.Effect<A, E, Needs<R>> = (name: string, options: any): any => Internal.step("pivot", name, options)
 
 /**
  * A step that is never undone, after the pivot: once its retries have ended, the saga waits for an operator.
@@ -312,9 +327,8 @@ export const pivot: <A, I, E, R>(
  */
 export const retriable: <A, I, E, R>(
   name: string,
-  options: Final<A, I, E, R> & Plain<NoInfer<R>>
-) => Effect.Effect<A, E, Exclude<R, Current> | Running> = (name: string, options: any): any =>
-  Internal.step("retriable", name, options)
+  options: Final<A, I, E, R>
+) => Effect.Effect<A, E, Needs<R>> = (name: string, options: any): any => Internal.step("retriable", name, options)
 
 /**
  * Waits, across restarts; the instant is fixed when it begins.
