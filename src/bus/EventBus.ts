@@ -5,8 +5,8 @@
  */
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
-import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Metadata } from "../event/Envelope.ts"
@@ -179,6 +179,25 @@ export const capable = <const C extends Driver.Capability>(capability: C): Conte
   Context.GenericTag<Capable<C>, Service<C>>(`effect-skald/bus/EventBus/${capability}`)
 
 /**
+ * How long publishing waits for the answer of a server, unless it is told otherwise.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultPublishTimeout: Duration.Duration = Duration.seconds(30)
+
+/**
+ * How long publishing waits for the answer of a server; then it fails with a `BusError` of reason `timeout`. A layer under that of
+ * the bus changes it. A bus in memory answers at once.
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class PublishTimeout extends Context.Reference<PublishTimeout>()("effect-skald/bus/EventBus/PublishTimeout", {
+  defaultValue: (): Duration.DurationInput => defaultPublishTimeout
+}) {}
+
+/**
  * The bus over a driver, for those who write one.
  *
  * @since 0.1.0
@@ -187,11 +206,12 @@ export const capable = <const C extends Driver.Capability>(capability: C): Conte
 export const layerDriver = <E, R, C extends Driver.Capability = never>(
   driver: Effect.Effect<Driver.Driver<C>, E, R>
 ): Layer.Layer<EventBus | (C extends Driver.Capability ? Capable<C> : never), E, Exclude<R, Scope.Scope>> =>
-  Layer.scopedContext(Internal.context(driver, (service, capabilities) => {
-    let context: Context.Context<any> = Context.make(EventBus, service)
-    for (const capability of capabilities) context = Context.add(context, capable(capability), service)
-    return context
-  }))
+  Layer.scopedContext(Effect.flatMap(PublishTimeout, (limit) =>
+    Internal.context(driver, (service, capabilities) => {
+      let context: Context.Context<any> = Context.make(EventBus, service)
+      for (const capability of capabilities) context = Context.add(context, capable(capability), service)
+      return context
+    }, limit)))
 
 /**
  * A bus in this process. Nothing survives it. A subscription is kept, and its messages with it, when nobody consumes it.

@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
@@ -14,6 +15,7 @@ import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import { PayloadFormat } from "../event/PayloadFormat.ts"
 import * as Faults from "./faults.ts"
 import * as Claims from "./claimCheck.ts"
+import * as Meters from "./busMeter.ts"
 import * as Outcomes from "./busOutcomes.ts"
 import * as Instant from "./instant.ts"
 import * as MessageRequest from "./messageRequest.ts"
@@ -22,11 +24,13 @@ import * as Traceparent from "./traceparent.ts"
 /** The service over a driver, as a context that also says what the driver can do. */
 export const context = <E, R, C extends Driver.Capability>(
   driver: Effect.Effect<Driver.Driver<C>, E, R>,
-  toContext: (service: Service, capabilities: ReadonlyArray<C>) => Context.Context<any>
+  toContext: (service: Service, capabilities: ReadonlyArray<C>) => Context.Context<any>,
+  publishTimeout: Duration.DurationInput = Duration.infinity
 ): Effect.Effect<Context.Context<any>, E, R | Scope.Scope> =>
   Effect.flatMap(
     driver,
-    (made) => Effect.map(makeEncoded(made), (service) => toContext(service as Service, made.capabilities))
+    (made) =>
+      Effect.map(makeEncoded(made, publishTimeout), (service) => toContext(service as Service, made.capabilities))
   )
 
 export const memoryDriver = <D>(history: number, make: (history: number) => D): Effect.Effect<D, InvalidInput> => {
@@ -38,7 +42,8 @@ const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInpu
   Effect.fail(new InvalidInput({ faults: [new Fault({ path, problem })] }))
 
 const makeEncoded = <C extends Driver.Capability>(
-  given: Driver.Driver<C>
+  given: Driver.Driver<C>,
+  publishTimeout: Duration.DurationInput
 ): Effect.Effect<Service<C>, never, Scope.Scope> =>
   Effect.gen(function*() {
     let closed = false
@@ -49,6 +54,16 @@ const makeEncoded = <C extends Driver.Capability>(
     const nextId = yield* EventId.EventIds
     const can = new Set<Driver.Capability>(driver.capabilities)
     const outcomes = Outcomes.make()
+    const sent = Meters.sentBy(driver.name)
+
+    /** A server may not answer at all; the connection that waits for it is given up in the background. */
+    const inTime = <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E | BusError> =>
+      can.has("durable")
+        ? Effect.timeoutFail(Effect.disconnect(self), {
+          duration: publishTimeout,
+          onTimeout: () => new BusError({ reason: "timeout", operation: "EventBus.publish" })
+        })
+        : self
 
     const publish = (given: ReadonlyArray<NewMessage>) =>
       Effect.withFiberRuntime<ReadonlyArray<Receipt>, Effect.Effect.Error<ReturnType<Service["publish"]>>>((fiber) => {
@@ -65,7 +80,10 @@ const makeEncoded = <C extends Driver.Capability>(
         if (Either.isLeft(made)) return Effect.fail(made.left)
         const messages = made.right
         if (messages.length === 0) return Effect.succeed([])
-        return Effect.map(driver.publish(messages), () => messages.map(receiptOf))
+        return Effect.map(inTime(driver.publish(messages)), () => {
+          sent(messages.length)
+          return messages.map(receiptOf)
+        })
       })
 
     const service: Service = {
