@@ -1,0 +1,345 @@
+/**
+ * Crashes a saga at every point where it can crash, and looks whether all or nothing has happened in the end.
+ *
+ * The saga runs over services of yours that keep their effects in a {@link Ledger}. Each case is a world of its own, with a store,
+ * a clock and one engine after the other: a crash stops all that an engine does, between two effects or two writes to its
+ * journal, and the next engine goes on from there. Time costs nothing: retries that wait for hours are tried at once.
+ *
+ * @since 0.1.0
+ */
+import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Random from "effect/Random"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Verify from "../internal/sagaCrash.ts"
+import * as Simulation from "../internal/simulation.ts"
+import type * as Saga from "../saga/Saga.ts"
+import * as SagaEngine from "../saga/SagaEngine.ts"
+import * as Journal from "../saga/SagaJournal.ts"
+import * as EventStore from "../store/EventStore.ts"
+
+/**
+ * Before an effect has happened, or after it, when only its answer is lost.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type When = "before" | "after"
+
+/**
+ * What goes wrong in a case, beside crashes: a step fails, at its first attempt or at all of them, and a compensation fails at
+ * its first one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Scenario {
+  readonly step?: { readonly name: string; readonly when: When; readonly times: "once" | "always" } | undefined
+  readonly undo?: { readonly name: string; readonly when: When } | undefined
+}
+
+/**
+ * What the services of a saga keep their effects in. An effect is told by its step and its idempotency key: one with the same
+ * key happens once.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Ledger {
+  /** What a step does. Fails with what is given, where the case says that this step fails. */
+  readonly perform: <E>(step: string, key: string, failure: () => E) => Effect.Effect<void, E>
+  /** What its compensation does; where it can fail, say with what, and the cases have it fail. */
+  readonly undo: <E = never>(step: string, key: string, failure?: (() => E) | undefined) => Effect.Effect<void, E>
+}
+
+/**
+ * What is crashed, and how often.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<P, A, Err> {
+  readonly saga: Saga.Saga<P, A, Err>
+  /** The input of the case of a number; ids must differ where cases share a store. */
+  readonly payload: (number: number) => P
+  /** The saga's layer, over services with this ledger. */
+  readonly live: (ledger: Ledger) => Layer.Layer<never, never, SagaEngine.SagaEngine>
+  /** The store; each case builds it anew when not given, in memory. */
+  readonly store?: Layer.Layer<EventStore.EventStore, unknown> | undefined
+  /** Whether the store talks to something outside of this process: milliseconds to wait for it. */
+  readonly quiet?: number | undefined
+  /** Crashes of one case: every point, and every pair of points, when 2 is given; 2 when not given. */
+  readonly crashes?: 0 | 1 | 2 | undefined
+  /** At most so many cases, drawn at random from all; all of them when not given. */
+  readonly maxCases?: number | undefined
+  /** Of the draw; 1 when not given. */
+  readonly seed?: number | undefined
+  /** The most attempts of one step, or of one compensation, without any crash; each crash may add one. 10 when not given. */
+  readonly maxAttempts?: number | undefined
+}
+
+/**
+ * What was tried.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Report {
+  readonly cases: number
+  readonly completed: number
+  readonly compensated: number
+  readonly crashes: number
+}
+
+/**
+ * A case in which something was left half done.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CrashBroken extends Schema.TaggedError<CrashBroken>("effect-skald/testing/CrashBroken")("CrashBroken", {
+  saga: Schema.String,
+  /** What is wrong, in words. */
+  problems: Schema.Array(Schema.String),
+  scenario: Schema.String,
+  /** The numbers of the points at which its engines crashed. */
+  crashes: Schema.Array(Schema.Number),
+  /** All that happened: effects, writes and crashes. */
+  trace: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return [
+      `saga "${this.saga}", ${this.scenario}, crashed at [${this.crashes.join(", ")}]:`,
+      ...this.problems.map((problem) => `  ${problem}`),
+      "what happened:",
+      ...this.trace.map((line) => `  ${line}`)
+    ].join("\n")
+  }
+}
+
+/**
+ * Tries a saga: every failing step, before and after its effect, once and always, and every failing compensation, each with every
+ * single and double crash.
+ *
+ * In every case the saga comes to an end; when it is completed all of its effects stand, when it is compensated none does; what
+ * is undone is undone in reverse order; no step runs more often than it may; and its keys are the same each time.
+ *
+ * @example
+ * ```ts
+ * import * as Saga from "effect-skald/saga/Saga"
+ * import * as SagaCrash from "effect-skald/testing/SagaCrash"
+ * import { Effect, Schema } from "effect"
+ *
+ * class Refused extends Schema.TaggedError<Refused>()("Refused", {}) {}
+ * const Pay = Saga.make("pay", {
+ *   version: 1,
+ *   payload: Schema.String,
+ *   success: Schema.Void,
+ *   error: Refused,
+ *   idempotencyKey: (order) => order
+ * })
+ *
+ * export const program = SagaCrash.check({
+ *   saga: Pay,
+ *   payload: (number) => `order-${number}`,
+ *   live: (ledger) =>
+ *     Pay.toLayer(() =>
+ *       Saga.step("charge", {
+ *         success: Schema.Void,
+ *         execute: (key) => ledger.perform("charge", key, () => new Refused()),
+ *         compensate: (_outcome, key) => ledger.undo("charge", key)
+ *       })
+ *     )
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category checks
+ */
+export const check = <P, A, Err>(options: Options<P, A, Err>): Effect.Effect<Report, CrashBroken> =>
+  Effect.gen(function*() {
+    const crashes = options.crashes ?? 2
+    let number = 0
+    const report = { cases: 0, completed: 0, compensated: 0, crashes: 0 }
+    const one = (scenario: Scenario, points: ReadonlyArray<number>) =>
+      Effect.gen(function*() {
+        const ran = yield* Effect.promise(() => runCase(options, number++, scenario, points))
+        const problems = Verify.problems(ran, options.maxAttempts ?? 10)
+        if (problems.length > 0) {
+          return yield* new CrashBroken({
+            saga: options.saga.name,
+            problems,
+            scenario: describe(scenario),
+            crashes: points,
+            trace: ran.trace
+          })
+        }
+        report.cases++
+        report.crashes += ran.crashed
+        if (ran.ending === "completed") report.completed++
+        else report.compensated++
+        return ran
+      })
+
+    const dry = yield* one({}, [])
+    const scenarios: Array<Scenario> = [{}]
+    const always: Array<Scenario> = []
+    for (const name of dry.steps) {
+      for (const when of ["before", "after"] as const) {
+        scenarios.push({ step: { name, when, times: "once" } })
+        always.push({ step: { name, when, times: "always" } })
+      }
+    }
+    for (const scenario of always) {
+      const failed = yield* one(scenario, [])
+      scenarios.push(scenario)
+      for (const name of failed.undoable) {
+        for (const when of ["before", "after"] as const) scenarios.push({ ...scenario, undo: { name, when } })
+      }
+    }
+    if (crashes === 0) {
+      for (const scenario of scenarios) yield* one(scenario, [])
+      return report
+    }
+
+    // How many points a scenario has is known once it has run; a second crash has as many as are left, or fewer.
+    const random = Random.make(options.seed ?? 1)
+    const lengths: Array<number> = []
+    for (const scenario of scenarios) lengths.push((yield* one(scenario, [])).points[0]!)
+    const all = lengths.reduce((sum, length) => sum + length + (crashes === 2 ? length * length : 0), 0)
+    const wanted = options.maxCases ?? all
+    const keep = Math.min(1, Math.max(0, wanted - report.cases) / all)
+    for (const [index, scenario] of scenarios.entries()) {
+      for (let first = 1; first <= lengths[index]!; first++) {
+        if ((yield* random.next) < keep) yield* one(scenario, [first])
+        if (crashes === 1) continue
+        for (let second = 1; second <= lengths[index]!; second++) {
+          if ((yield* random.next) < keep) yield* one(scenario, [first, second])
+        }
+      }
+    }
+    return report
+  })
+
+const describe = ({ step, undo }: Scenario): string =>
+  [
+    step === undefined ? "nothing fails" : `"${step.name}" fails ${step.times}, ${step.when} its effect`,
+    ...undo === undefined ? [] : [`its compensation of "${undo.name}" fails once, ${undo.when} its effect`]
+  ].join(", ")
+
+/** One after the other: an engine, and those that go on where it was killed. */
+class Life {
+  crashed = false
+  points = 0
+  readonly dead = Deferred.unsafeMake<void>(FiberId.none)
+}
+
+/** A case: all that happens in it passes by here. */
+const runCase = async <P, A, Err>(
+  options: Options<P, A, Err>,
+  number: number,
+  scenario: Scenario,
+  points: ReadonlyArray<number>
+): Promise<Verify.Ran> => {
+  const record = new Verify.Record()
+  const lives: Array<Life> = []
+  /** Killed: whoever comes here never goes on. */
+  const hang: Effect.Effect<never> = Effect.async(() => {})
+  const gate = (life: Life, what: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (life.crashed) return hang
+      life.points++
+      if (life.points !== points[lives.length - 1]) return Effect.void
+      life.crashed = true
+      record.trace.push(`CRASH ${what}`)
+      Deferred.unsafeDone(life.dead, Exit.void)
+      return hang
+    })
+
+  const ledgerOf = (life: Life): Ledger => ({
+    perform: (step, key, failure) =>
+      Effect.gen(function*() {
+        yield* gate(life, `before "${step}"`)
+        const attempt = record.tried(step, key)
+        const fails = scenario.step?.name === step && (scenario.step.times === "always" || attempt === 1)
+        if (fails && scenario.step?.when === "before") {
+          record.trace.push(`"${step}" fails before its effect`)
+          return yield* Effect.fail(failure())
+        }
+        record.performed(step, key)
+        yield* gate(life, `after "${step}"`)
+        if (fails) return yield* Effect.fail(failure())
+      }),
+    undo: (step, key, failure) =>
+      Effect.gen(function*() {
+        yield* gate(life, `before undoing "${step}"`)
+        const attempt = record.triedUndo(step, key, failure !== undefined)
+        const fails = failure !== undefined && scenario.undo?.name === step && attempt === 1
+        if (fails && scenario.undo?.when === "before") return yield* Effect.fail(failure())
+        record.undone(step, key)
+        yield* gate(life, `after undoing "${step}"`)
+        if (fails) return yield* Effect.fail(failure())
+      })
+  })
+
+  const mortal = (store: EventStore.Service, life: Life): EventStore.Service => ({
+    ...store,
+    append: (groups, appendOptions) =>
+      Effect.gen(function*() {
+        const types = groups.flatMap(({ events }) => events.map(({ type }) => type)).join(", ")
+        yield* gate(life, `before writing ${types}`)
+        const appended = yield* Effect.either(store.append(groups, appendOptions))
+        record.trace.push(`${appended._tag === "Right" ? "wrote" : `${appended.left._tag} for`} ${types}`)
+        yield* gate(life, `after writing ${types}`)
+        return yield* appended
+      }) as never
+  })
+
+  const payload = options.payload(number)
+  const program = Effect.gen(function*() {
+    const store = yield* EventStore.EventStore
+    for (;;) {
+      const life = new Life()
+      lives.push(life)
+      const scope = yield* Scope.make()
+      const engine = SagaEngine.layerOf(options.live(ledgerOf(life)), { settle: "1 millis" }).pipe(
+        Layer.provide(Layer.succeed(EventStore.EventStore, mortal(store, life)))
+      )
+      const fiber = yield* Effect.forkDaemon(
+        Effect.gen(function*() {
+          const context = yield* Layer.buildWithScope(Layer.fresh(engine), scope)
+          yield* Effect.exit(
+            Effect.provide(options.saga.run(payload), context as Context.Context<SagaEngine.SagaEngine>)
+          )
+        })
+      )
+      const done = yield* Effect.raceFirst(
+        Effect.as(Deferred.await(life.dead), false),
+        Effect.as(fiber.await, true)
+      )
+      if (!done) continue
+      yield* Scope.close(scope, Exit.void)
+      break
+    }
+    const id = options.saga.contract.idempotencyKey(payload)
+    const events = yield* Stream.runCollect(Journal.Sagas.read(Journal.idOf(options.saga.name, id)))
+    return Array.from(events, (recorded) => ({ version: recorded.version, event: recorded.payload }))
+  })
+  const simulation = new Simulation.Simulation({ quiet: options.quiet })
+  const ended = await simulation.run(
+    program.pipe(
+      Effect.provide(options.store ?? EventStore.layerMemory),
+      Logger.withMinimumLogLevel(LogLevel.None)
+    ) as Effect.Effect<Verify.Journal, unknown>,
+    10_000
+  ).catch((error: unknown) => Exit.die(error))
+  return record.end(ended, lives.map((life) => life.points), lives.filter((life) => life.crashed).length)
+}
