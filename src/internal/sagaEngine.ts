@@ -50,7 +50,10 @@ const definitionKey = (saga: string, version: number): string => `${version}/${s
 
 /** The engine of one process: the sagas in flight in it, by tenant, name and id. */
 export const make = (
-  options: Options & { readonly settle: Duration.DurationInput; readonly patience: Duration.DurationInput }
+  options: Omit<Options, "settle" | "patience"> & {
+    readonly settle: Duration.DurationInput
+    readonly patience: Duration.DurationInput
+  }
 ): Effect.Effect<Service, StoreError | InvalidInput, EventStore | Scope.Scope> =>
   Effect.gen(function*() {
     const store: Store = yield* EventStore
@@ -71,7 +74,8 @@ export const make = (
     const inTenant = (tenant: string | undefined) => <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
       Effect.locallyWith(effect, Correlation.currentCorrelation, ({ tenant: _, ...rest }) =>
         tenant === undefined ? rest : { ...rest, tenant })
-    const tenantOf = Effect.map(Correlation.current, ({ tenant }) => tenant)
+    const tenantOf = Effect.map(Correlation.current, ({ tenant }) =>
+      tenant)
 
     // ---------------------------------------------------------------------------------------------------------- journals
 
@@ -137,10 +141,11 @@ export const make = (
       return Effect.flatMap(inTenant(each.tenant)(load(each.saga, each.id)), (loaded) =>
         Option.isNone(loaded) || loaded.value.state.ended !== undefined || runners.has(key) || starting.has(key)
           ? Effect.void
-          : Effect.asVoid(resume(key, definition, loaded.value))
-      ).pipe(
-        Effect.catchAllDefect((defect) => Effect.logError(`saga ${each.saga} "${each.id}" cannot be read`, defect))
-      )
+          : Effect.asVoid(resume(key, definition, loaded.value))).pipe(
+          Effect.catchAllDefect((defect) =>
+            Effect.logError(`saga ${each.saga} "${each.id}" cannot be read`, defect)
+          )
+        )
     }
 
     const begin: Effect.Effect<void, AskError> = Effect.gen(function*() {
@@ -148,7 +153,9 @@ export const make = (
       const missing = new Map<string, { saga: string; version: number; inFlight: number }>()
       for (const { saga, version } of inFlight) {
         const key = definitionKey(saga, version)
-        if (definitions.has(key)) continue
+        if (definitions.has(key)) {
+          continue
+        }
         const counted = missing.get(key) ?? { saga, version, inFlight: 0 }
         missing.set(key, { ...counted, inFlight: counted.inFlight + 1 })
       }
@@ -156,14 +163,14 @@ export const make = (
       if (first !== undefined && options.withoutUnregistered !== true) {
         return yield* new UnregisteredSagas({ missing: [first, ...rest] })
       }
-      yield* Effect.forEach(inFlight, recover, { concurrency: 16, discard: true })
+      yield* Effect.uninterruptible(Effect.forEach(inFlight, recover, { concurrency: 16, discard: true }))
     })
 
     let begun = false
     const beginning = Effect.unsafeMakeSemaphore(1)
     const ready: Effect.Effect<void, AskError> = Effect.suspend(() =>
       begun ? Effect.void : beginning.withPermits(1)(Effect.suspend(() =>
-        begun ? Effect.void : Effect.map(Effect.uninterruptible(begin), () => {
+        begun ? Effect.void : Effect.map(begin, () => {
           begun = true
         })
       ))
@@ -178,7 +185,8 @@ export const make = (
         Effect.suspend(() =>
           begun ? Effect.void : registered === 0 || registered !== before
             ? settle
-            : Effect.catchAll(ready, (error) => Effect.logError("the saga engine does not start", error))
+            : Effect.catchAll(ready, (error) =>
+              Effect.logError("the saga engine does not start", error))
         )
       )
     })
@@ -289,7 +297,9 @@ export const make = (
             return yield* error
           case "VersionConflict": {
             const loaded = yield* load(saga, id)
-            if (Option.isNone(loaded)) return yield* new StoreError({ reason: "unknown", operation: "SagaEngine.start" })
+            if (Option.isNone(loaded)) {
+              return yield* new StoreError({ reason: "unknown", operation: "SagaEngine.start" })
+            }
             const { state } = loaded.value
             yield* joined(state, payload)
             const own = definitions.get(definitionKey(saga, state.definition))
@@ -305,10 +315,13 @@ export const make = (
     // ------------------------------------------------------------------------------------------------------------ asking
 
     const known = (ref: Ref) =>
-      Effect.flatMap(load(ref.saga, ref.id), Option.match({
-        onNone: () => Effect.fail(new SagaNotFound({ saga: ref.saga, id: ref.id })),
-        onSome: Effect.succeed
-      }))
+      Effect.flatMap(
+        load(ref.saga, ref.id),
+        Option.match({
+          onNone: () => Effect.fail(new SagaNotFound({ saga: ref.saga, id: ref.id })),
+          onSome: Effect.succeed
+        })
+      )
 
     const runnerOf = (ref: Ref): Effect.Effect<Runner | undefined, AskError> =>
       Effect.zipRight(
@@ -328,11 +341,11 @@ export const make = (
           if (runner.closed) return new EngineStopped(ref)
           return Effect.zipRight(runner.awaitChange, watch(runner))
         })
-      return Effect.flatMap(runnerOf(ref), (runner) =>
-        runner !== undefined ? watch(runner) : Effect.flatMap(known(ref), ({ state }) => {
-          if (state.ended !== undefined) return View.resultOf(contract, state, state.ended)
-          return View.stuckOf(state) ?? new EngineStopped(ref)
-        }))
+      const read = Effect.flatMap(known(ref), ({ state }): ReturnType<Service["result"]> =>
+        state.ended !== undefined
+          ? View.resultOf(contract, state, state.ended)
+          : View.stuckOf(state) ?? new EngineStopped(ref))
+      return Effect.flatMap(runnerOf(ref), (runner) => runner === undefined ? read : watch(runner))
     }
 
     const command = <A, E>(ref: Ref, asked: Commands.Command<A, E>): Effect.Effect<A, E | AskError | SagaNotFound> =>
@@ -373,8 +386,10 @@ export const make = (
         )
         return Effect.matchEffect(appended, {
           onSuccess: () =>
-            Effect.map(Clock.currentTimeMillis, (at) =>
-              asked.answer(state, Machine.fold(decided.right.map((event) => ({ event, at })), state))),
+            Effect.map(
+              Clock.currentTimeMillis,
+              (at) => asked.answer(state, Machine.fold(decided.right.map((event) => ({ event, at })), state))
+            ),
           onFailure: (error) =>
             error._tag === "VersionConflict"
               ? elsewhere(ref, asked)
@@ -421,6 +436,7 @@ export const make = (
     return service
   })
 
-const invalid = (path: string, problem: string): InvalidInput => new InvalidInput({ faults: [new Fault({ path, problem })] })
+const invalid = (path: string, problem: string): InvalidInput =>
+  new InvalidInput({ faults: [new Fault({ path, problem })] })
 
 const unreadable = (error: Error): Effect.Effect<never> => Effect.die(error)

@@ -1,6 +1,6 @@
 /** Which sagas are in flight, and how many have ended how: a projection, so that nobody scans all history for it. */
 import * as Effect from "effect/Effect"
-import * as HashMap from "effect/HashMap"
+import * as Hash from "effect/Hash"
 import * as Layer from "effect/Layer"
 import * as Context from "effect/Context"
 import * as Option from "effect/Option"
@@ -15,10 +15,13 @@ import * as SnapshotStore from "../store/SnapshotStore.ts"
 import { StoreError } from "../store/StoreError.ts"
 import { tenantKey } from "./tenantKey.ts"
 
+const record = <A, I>(value: Schema.Schema<A, I>) => Schema.Record({ key: Schema.String, value })
+
 const IndexState = Schema.Struct({
-  inFlight: Schema.HashMap({ key: Schema.String, value: Summary }),
+  /** By key, in buckets: a change copies one of them. */
+  inFlight: record(record(Summary)),
   /** By saga, and how it ended. */
-  ended: Schema.HashMap({ key: Schema.String, value: Schema.Number })
+  ended: record(Schema.Number)
 })
 
 type IndexState = typeof IndexState.Type
@@ -27,9 +30,24 @@ type IndexState = typeof IndexState.Type
 export const keyOf = (tenant: string | undefined, saga: string, id: string): string =>
   tenantKey(tenant, Journal.idOf(saga, id))
 
+const buckets = 256
+
+const bucketOf = (key: string): string => String(Hash.string(key) & (buckets - 1))
+
+const set = (state: IndexState, key: string, to: Summary): IndexState => {
+  const bucket = bucketOf(key)
+  return { ...state, inFlight: { ...state.inFlight, [bucket]: { ...state.inFlight[bucket], [key]: to } } }
+}
+
 const change = (state: IndexState, key: string, to: (before: Summary) => Summary): IndexState => {
-  const before = Option.getOrUndefined(HashMap.get(state.inFlight, key))
-  return before === undefined ? state : { ...state, inFlight: HashMap.set(state.inFlight, key, to(before)) }
+  const before = state.inFlight[bucketOf(key)]?.[key]
+  return before === undefined ? state : set(state, key, to(before))
+}
+
+const remove = (state: IndexState, key: string): IndexState => {
+  const bucket = bucketOf(key)
+  const { [key]: _, ...kept } = state.inFlight[bucket] ?? {}
+  return { ...state, inFlight: { ...state.inFlight, [bucket]: kept } }
 }
 
 const Index = Projection.make("skald-sagas", {
@@ -45,7 +63,7 @@ const Index = Projection.make("skald-sagas", {
     Journal.OperatorActed,
     Journal.Ended
   ],
-  initial: { inFlight: HashMap.empty(), ended: HashMap.empty() },
+  initial: { inFlight: {}, ended: {} },
   apply: (state, event, recorded): IndexState => {
     const { tenant } = recorded.metadata
     const at = recorded.occurredAt.epochMillis
@@ -63,7 +81,7 @@ const Index = Projection.make("skald-sagas", {
           interventions: [],
           ...(tenant === undefined ? {} : { tenant })
         }
-        return { ...state, inFlight: HashMap.set(state.inFlight, key, summary) }
+        return set(state, key, summary)
       }
       case "SagaRoundStarted":
         return change(state, key, (before) => ({ ...before, state: "running", changedAt: at }))
@@ -95,11 +113,8 @@ const Index = Projection.make("skald-sagas", {
         }))
       case "SagaEnded": {
         const counted = `${event.state}/${event.saga}`
-        const count = Option.getOrElse(HashMap.get(state.ended, counted), () => 0)
-        return {
-          inFlight: HashMap.remove(state.inFlight, key),
-          ended: HashMap.set(state.ended, counted, count + 1)
-        }
+        const removed = remove(state, key)
+        return { ...removed, ended: { ...state.ended, [counted]: (state.ended[counted] ?? 0) + 1 } }
       }
     }
   }
@@ -141,12 +156,12 @@ export const make: Effect.Effect<SagaIndex, StoreError | InvalidInput, EventStor
       inFlight: Effect.map(
         state,
         ({ inFlight }) =>
-          Array.from(HashMap.values(inFlight)).map((each) =>
+          Object.values(inFlight).flatMap((bucket) => Object.values(bucket)).map((each) =>
             each.interventions.length === 0 ? each : { ...each, state: "needsIntervention" }
           )
       ),
       ended: Effect.map(state, ({ ended }) =>
-        HashMap.toEntries(ended).map(([key, count]) => {
+        Object.entries(ended).map(([key, count]) => {
           const at = key.indexOf("/")
           return { state: key.slice(0, at) as State, saga: key.slice(at + 1), count }
         }))

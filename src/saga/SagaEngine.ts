@@ -227,7 +227,11 @@ export const defaultPatience: Duration.DurationInput = "30 seconds"
 export const layerWith = (options: Options): Layer.Layer<SagaEngine, StoreError | InvalidInput, EventStore> =>
   Layer.scoped(
     SagaEngine,
-    Internal.make({ settle: defaultSettle, patience: defaultPatience, ...options })
+    Internal.make({
+      ...options,
+      settle: options.settle ?? defaultSettle,
+      patience: options.patience ?? defaultPatience
+    })
   )
 
 /**
