@@ -54,6 +54,17 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
     const waiting = new Fifo<Driver.Delivered>()
     /** By their places in line; a receipt that is not the one here is stale. */
     const held = new Map<number, Receipt>()
+    const consumers = consumersOf(database)
+    consumers.add(held)
+    yield* Effect.addFinalizer(() => Effect.sync(() => consumers.delete(held)))
+    /** Where what this process holds of a subscription stands, as far as it knows. */
+    const heldHere = (group: number): ReadonlyArray<number> => {
+      const all: Array<number> = []
+      for (const each of consumers) {
+        for (const receipt of each.values()) if (receipt.group === group) all.push(receipt.place)
+      }
+      return all
+    }
     let claiming: Deferred.Deferred<number | undefined, BusError> | undefined
 
     const put = ({ deliveries, message, place, state }: Taken): void => {
@@ -86,7 +97,13 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
     const claim = (max: number): Effect.Effect<number | undefined, BusError> =>
       Effect.suspend(() => {
         if (!options.isCurrent(opened.at.member)) return Effect.zipRight(reopen, claim(max))
-        return Effect.flatMap(timed((now) => database.claim(opened.at.id, opened.at.member, max, now)), (answer) => {
+        const { id, member } = opened.at
+        const asked = Effect.catchIf(
+          timed((now) => database.claim(id, member, max, now)),
+          (error) => error.reason === "timeout",
+          () => Effect.as(database.release(id, member, heldHere(id)), { _tag: "none", next: 0 } as const)
+        )
+        return Effect.flatMap(asked, (answer) => {
           switch (answer._tag) {
             case "taken":
               for (const taken of answer.taken) put(taken)
@@ -242,6 +259,16 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
 
     return { pull, settle }
   })
+
+/** What the consumers of this process hold. */
+const consumersOf = (() => {
+  const known = new WeakMap<Database, Set<ReadonlyMap<number, Receipt>>>()
+  return (database: Database): Set<ReadonlyMap<number, Receipt>> => {
+    const consumers = known.get(database) ?? new Set()
+    known.set(database, consumers)
+    return consumers
+  }
+})()
 
 /** At the end nobody waits for a database that does not answer: the lease runs out. */
 const brief = <A, E>(effect: Effect.Effect<A, E>) => Effect.timeoutOption(Effect.interruptible(effect), "2 seconds")

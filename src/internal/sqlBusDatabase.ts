@@ -61,6 +61,11 @@ export interface Database {
     max: number,
     now: number | undefined
   ) => Effect.Effect<Claim, BusError>
+  /**
+   * Gives back what a member holds of a subscription but for what stands at some places. A claim whose answer was lost (it
+   * fails with `timeout`) may have been made all the same.
+   */
+  readonly release: (group: number, member: number, but: ReadonlyArray<number>) => Effect.Effect<void, BusError>
   /** Which of some subscriptions have something that could be taken. */
   readonly look: (
     groups: ReadonlyArray<number>,

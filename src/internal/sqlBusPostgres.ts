@@ -233,12 +233,22 @@ export const make = (
         (rows) => rows[0]![0] === true ? sweep : Effect.void
       ),
     claim: (group, member, max, now) =>
-      Effect.map(run("EventBus.consume", texts.claim, [group, member, max, now ?? null]), (rows) => {
+      Effect.map(runOnce("EventBus.consume", texts.claim, [group, member, max, now ?? null]), (rows) => {
         const [outcome, next] = rows[0]!
         if (outcome === "taken") return { _tag: "taken", taken: rows.map(takenOf) }
         if (outcome === "none") return { _tag: "none", next: next === null ? undefined : Number(next) }
         return { _tag: outcome }
       }),
+    release: (group, member, but) =>
+      Effect.asVoid(run(
+        "EventBus.consume",
+        `WITH alone AS MATERIALIZED (
+           SELECT pg_advisory_xact_lock('${table("bus_deliveries")}'::regclass::oid::int8::bit(32)::int4, $1::int4)
+         )
+         UPDATE ${table("bus_deliveries")} AS d SET holder = NULL FROM alone
+         WHERE d.bus_group = $1::int4 AND d.stage = 0 AND d.holder = $2::int8 AND d.place <> ALL ($3::int8[])`,
+        [group, member, but]
+      )),
     settle: (group, member, settlements, committed) =>
       Effect.withFiberRuntime((fiber) => {
         const inside = isInside(fiber)

@@ -355,6 +355,8 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
           left: expiresAt - now
         }))
       }),
+    // Answers are not lost in a process.
+    release: () => Effect.void,
     bury: (members) =>
       transact("EventBus.consume", () => {
         for (const id of members) {
