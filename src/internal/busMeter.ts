@@ -161,3 +161,13 @@ export class Meter {
 
 /** The meter of each subscription that runs in this process. */
 export const meters = PerSubscription.make<Meter>()
+
+const sent = MetricKey.counter("messaging.client.sent.messages", { description: "Messages that were published" })
+
+/** Counts what is published through a driver. */
+export const sentBy = (system: string): (count: number) => void => {
+  const metric = Metric.fromMetricKey(
+    MetricKey.taggedWithLabels(sent, [MetricLabel.make("messaging.system", system)])
+  )
+  return (count) => metric.unsafeUpdate(count, none)
+}

@@ -175,7 +175,10 @@ describe("metrics", () => {
         handler: ({ n }): Effect.Effect<void, Busy> => n === 2 ? new Busy() : Effect.sleep("2 seconds"),
         onError: { Busy: OnError.retry(Schedule.recurs(1), OnError.deadLetter) }
       })
+      const sent = metricOf("messaging.client.sent.messages", { "messaging.system": "memory" })
+      const before = (yield* sent)?.count ?? 0
       yield* publish(1, 2)
+      assert.strictEqual((yield* sent)!.count! - before, 2)
       yield* settle
       yield* TestClock.adjust("2 seconds")
       yield* settle
