@@ -75,11 +75,6 @@ export const make = (
     // Outside of a transaction: what is known must be what everybody knows.
     const ask = Effect.map(detached(database.groups), learn)
 
-    const idOf = (name: string): Effect.Effect<number | undefined, BusError> => {
-      const id = known?.ids.get(name)
-      return id === undefined ? Effect.map(ask, ({ ids }) => ids.get(name)) : Effect.succeed(id)
-    }
-
     const route = ({ router }: Known, messages: ReadonlyArray<Message>): Targets => {
       const indices: Array<number> = []
       const groups: Array<number> = []
@@ -177,27 +172,21 @@ export const make = (
             : publishTo(known, messages)
         ),
       redeliver: (name, again) =>
-        Effect.flatMap(idOf(name), (id) =>
-          Effect.flatMap(
-            id === undefined
-              ? Effect.map(
-                detached(database.register(name, { _tag: "Types", types: [] }, {
-                  kept: true,
-                  earliest: false,
-                  replace: false,
-                  member: undefined
-                })),
-                (registered) => registered.id
-              )
-              : Effect.succeed(id),
-            (id) =>
-              timed((now) =>
-                database.redeliver(id, again, now, () => {
-                  signals.wake([id])
-                  tell([id])
-                })
-              )
-          )),
+        Effect.flatMap(
+          detached(database.register(name, { _tag: "Types", types: [] }, {
+            kept: true,
+            earliest: false,
+            replace: false,
+            member: undefined
+          })),
+          ({ id }) =>
+            timed((now) =>
+              database.redeliver(id, again, now, () => {
+                signals.wake([id])
+                tell([id])
+              })
+            )
+        ),
       cancel: (id) =>
         Effect.map(timed((now) => database.cancel(id, now)), (cancelled) => cancelled ? "cancelled" : "tooLate"),
       consume: (group) =>
@@ -212,11 +201,12 @@ export const make = (
           tell,
           timed
         })),
+      // What is known may have ended.
       depth: (name) =>
-        Effect.flatMap(
-          idOf(name),
-          (id) => id === undefined ? Effect.succeed(undefined) : timed((now) => database.depth(id, now))
-        ),
+        Effect.flatMap(ask, ({ ids }) => {
+          const id = ids.get(name)
+          return id === undefined ? Effect.succeed(undefined) : timed((now) => database.depth(id, now))
+        }),
       groups: Effect.map(ask, ({ ids }) => Array.from(ids.keys()).sort()),
       deadLetters: settings.deadLetters
     }
