@@ -1,3 +1,4 @@
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { InvalidInput } from "../event/InvalidInput.ts"
 import { type Contract, Running, type StepRequest } from "../saga/SagaDefinition.ts"
@@ -51,3 +52,9 @@ export const step = (kind: StepRequest["kind"], name: string, options: any): Eff
   }
   return Effect.flatMap(Running, (host) => host.step(request))
 }
+
+export const sleep = (
+  name: string,
+  duration: Duration.DurationInput,
+  key?: string
+): Effect.Effect<void, never, Running> => Effect.flatMap(Running, (host) => host.sleep(name, key, duration))

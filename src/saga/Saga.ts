@@ -22,6 +22,8 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import * as Internal from "../internal/saga.ts"
+import * as Transactions from "../internal/sagaTransaction.ts"
+import * as FromSteps from "./FromSteps.ts"
 import { type Contract, Current, type Exhausted, type OnUnknown, type Outcome, Running } from "./SagaDefinition.ts"
 import { type By, SagaEngine, type Told } from "./SagaEngine.ts"
 import type { AskError, OperationRefused, SagaNotFound, SignalTimedOut, StartError, Unfinished } from "./SagaError.ts"
@@ -391,6 +393,42 @@ export const nested = <A, E, R>(
  * @category accessors
  */
 export const context: Effect.Effect<Context.Tag.Service<Current>, never, Current> = Current
+
+// ------------------------------------------------------------------------------------------------------------------ forms
+
+/**
+ * The same steps with no engine and no journal, in memory: a Scope whose finalizers are the compensations. They run when the
+ * effect fails, or is interrupted, before its pivot; a crash leaves what was done.
+ *
+ * Signals have no place in it. A compensation that is exhausted stops the others with the defect `NeedsIntervention`, unless it
+ * says `"continue"`.
+ *
+ * @example
+ * ```ts
+ * import * as Saga from "effect-skald/saga/Saga"
+ * import { Effect, Schema } from "effect"
+ *
+ * declare const charge: (key: string) => Effect.Effect<string, "declined">
+ * declare const refund: (key: string) => Effect.Effect<void>
+ *
+ * const program = Saga.transaction(
+ *   Saga.step("charge", { success: Schema.String, execute: charge, compensate: (_, key) => refund(key) })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category forms
+ */
+export const transaction: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Running>> =
+  Transactions.transaction
+
+/**
+ * A saga's body as a list of steps; see `FromSteps`.
+ *
+ * @since 0.1.0
+ * @category forms
+ */
+export const fromSteps: <P extends object>() => FromSteps.Steps<P, P, never, {}, false, never, never> = FromSteps.make
 
 // ---------------------------------------------------------------------------------------------------------------- results
 
