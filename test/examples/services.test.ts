@@ -55,7 +55,7 @@ describe("acceptance 16: five processes that know each other by events", () => {
         assert.strictEqual(second.code, 1)
         assert.include(second.err, "inventory saw 36 OrderPlaced and must see 2")
       }),
-    60_000
+    120_000
   )
 
   it("tells each difference between what a program saw and what it must see", () => {
@@ -79,6 +79,6 @@ Servers.suite("postgres", "acceptance 16 on PostgreSQL", (url) => {
         assert.strictEqual(out, all, err)
         assert.strictEqual(code, 0)
       }),
-    60_000
+    120_000
   )
 })
