@@ -12,8 +12,9 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Dialect from "../internal/sqlDialect.ts"
+import { busError } from "../internal/sqlBusRows.ts"
 import * as Internal from "../internal/sqlInbox.ts"
-import type { StoreError } from "../store/StoreError.ts"
+import type { BusError } from "./BusError.ts"
 import { defaultKeep, Inbox, TransactionalInbox } from "./Inbox.ts"
 
 /**
@@ -62,7 +63,7 @@ export const defaultPurgeEvery: Duration.Duration = Duration.hours(1)
  */
 export const layer = (
   options: Options = {}
-): Layer.Layer<Inbox | TransactionalInbox, StoreError | InvalidInput, SqlClient.SqlClient> =>
+): Layer.Layer<Inbox | TransactionalInbox, BusError | InvalidInput, SqlClient.SqlClient> =>
   Layer.scopedContext(
     Effect.gen(function*() {
       const sql = (yield* SqlClient.SqlClient).withoutTransforms()
@@ -77,5 +78,7 @@ export const layer = (
         Effect.forkScoped
       )
       return Context.make(Inbox, inbox).pipe(Context.add(TransactionalInbox, inbox))
-    })
+    }).pipe(
+      Effect.mapError((error) => error._tag === "InvalidInput" ? error : busError("SqlInbox.layer", error))
+    )
   )

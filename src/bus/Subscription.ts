@@ -276,7 +276,7 @@ const definedOf = (options: object): object =>
  *
  * @example
  * ```ts
- * import type * as OnError from "effect-skald/bus/OnError"
+ * import * as OnError from "effect-skald/bus/OnError"
  * import * as Subscription from "effect-skald/bus/Subscription"
  * import * as Event from "effect-skald/event/Event"
  * import { Effect, Schedule, Schema } from "effect"
@@ -313,7 +313,7 @@ export const layer: {
  *
  * @example
  * ```ts
- * import type * as OnError from "effect-skald/bus/OnError"
+ * import * as OnError from "effect-skald/bus/OnError"
  * import * as Subscription from "effect-skald/bus/Subscription"
  * import { Effect } from "effect"
  *

@@ -1,9 +1,9 @@
 import type { SqlClient } from "@effect/sql/SqlClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { BusError, type BusReason } from "../bus/BusError.ts"
+import type { BusError } from "../bus/BusError.ts"
 import type { Service } from "../bus/Inbox.ts"
-import type { StoreError, StoreReason } from "../store/StoreError.ts"
+import { busError } from "./sqlBusRows.ts"
 import type { Dialect } from "./sqlDialect.ts"
 import type { Migration } from "./sqlMigrations.ts"
 
@@ -30,21 +30,6 @@ export const migrations = (sql: SqlClient): ReadonlyArray<Migration> => {
 
 /** How many rows one statement removes, so that nobody waits long for it. */
 const page = 1_000
-
-const reasons: { readonly [R in StoreReason]: BusReason } = {
-  unavailable: "unavailable",
-  busy: "unavailable",
-  full: "full",
-  readOnly: "refused",
-  corrupt: "corrupt",
-  closed: "closed",
-  timeout: "timeout",
-  hook: "unknown",
-  unknown: "unknown"
-}
-
-const busError = ({ cause, operation, reason }: StoreError): BusError =>
-  new BusError({ reason: reasons[reason], operation, cause })
 
 /** Keeps an error of the handler's apart from one of the transaction, which may have the same tag. */
 class Own<E> {
@@ -79,14 +64,14 @@ export const make = (
         const inserted = yield* Effect.mapError(
           sql`INSERT INTO ${table} (subscription, id, handled_at) VALUES (${subscription}, ${id}, ${at})
             ON CONFLICT (subscription, id) DO NOTHING RETURNING id`,
-          (error) => busError(dialect.storeError("Inbox.once", error))
+          (error) => busError("Inbox.once", dialect.storeError("Inbox.once", error))
         )
         if (inserted.length === 0) return false
         yield* Effect.mapError(handler, (error) => new Own(error))
         return true
       }).pipe(
         transact,
-        Effect.mapError((error) => error instanceof Own ? error.error : asBusError(error))
+        Effect.mapError((error) => error instanceof Own ? error.error : busError("Inbox.once", error))
       ),
     forget: (keep) => {
       const next = (removed: number): Effect.Effect<number, BusError> =>
@@ -94,7 +79,7 @@ export const make = (
           sql`DELETE FROM ${table} WHERE (subscription, id) IN (
             SELECT subscription, id FROM ${table} WHERE handled_at <= ${at} - ${keep} LIMIT ${page}
           ) RETURNING id`).pipe(
-            Effect.mapError((error) => busError(dialect.storeError("Inbox.purge", error))),
+            Effect.mapError((error) => busError("Inbox.purge", dialect.storeError("Inbox.purge", error))),
             Effect.flatMap((rows) =>
               rows.length < page ? Effect.succeed(removed + rows.length) : next(removed + rows.length)
             )
@@ -103,5 +88,3 @@ export const make = (
     }
   }
 }
-
-const asBusError = (error: BusError | StoreError): BusError => error._tag === "BusError" ? error : busError(error)

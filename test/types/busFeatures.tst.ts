@@ -14,7 +14,6 @@ import * as SqlInbox from "effect-skald/bus/SqlInbox"
 import * as Subscription from "effect-skald/bus/Subscription"
 import * as Event from "effect-skald/event/Event"
 import type { InvalidInput } from "effect-skald/event/InvalidInput"
-import type { StoreError } from "effect-skald/store/StoreError"
 import { Effect, Layer, Schema, type Scope, type Stream } from "effect"
 import { describe, expect, test } from "tstyche"
 
@@ -58,7 +57,7 @@ describe("an inbox", () => {
     const inSql = balances.pipe(Layer.provide(SqlInbox.layer()))
     expect<Needs<typeof inSql>>().type.toBe<EventBus.EventBus | SqlClient.SqlClient>()
     expect(SqlInbox.layer()).type.toBe<
-      Layer.Layer<Inbox.Inbox | Inbox.TransactionalInbox, StoreError | InvalidInput, SqlClient.SqlClient>
+      Layer.Layer<Inbox.Inbox | Inbox.TransactionalInbox, BusError | InvalidInput, SqlClient.SqlClient>
     >()
   })
 })
