@@ -53,8 +53,16 @@ export const generationName = (self: Projection.Any): Effect.Effect<string> =>
 export const shardsName = (self: Projection.Any): Effect.Effect<string> =>
   Effect.map(checkpointName(self, { generation: 0, shard: "" }), (name) => `${name}/shards`)
 
-export const fingerprintOf = (self: Projection.Projection<string, any, any>): Snapshot.Fingerprint =>
-  Either.getOrThrow(Snapshot.fingerprint(self.name, self.version, self.state))
+/** Derived from the JSON Schema of the state: kept, since a projection may be run many times. */
+const fingerprints = new WeakMap<object, Snapshot.Fingerprint>()
+
+export const fingerprintOf = (self: Projection.Projection<string, any, any>): Snapshot.Fingerprint => {
+  const known = fingerprints.get(self)
+  if (known !== undefined) return known
+  const fingerprint = Either.getOrThrow(Snapshot.fingerprint(self.name, self.version, self.state))
+  fingerprints.set(self, fingerprint)
+  return fingerprint
+}
 
 /** The generation that answers. */
 export const generation = (self: Projection.Any): Effect.Effect<number, unknown, any> =>
