@@ -27,7 +27,7 @@ export type Prepared = Readable | {
   readonly state: Retry.State
 }
 
-export const read = ({ message, state: stored }: Driver.Delivered, formats: Formats, source: Source): Prepared => {
+const readMessage = ({ message, state: stored }: Driver.Delivered, formats: Formats, source: Source): Prepared => {
   const state = Retry.decode(stored)
   if (source._tag === "raw") return { _tag: "event", event: message, metadata: metadataOf(message), state }
   const dead = (reason: Reason, tag: string, problem: string): Prepared => ({
@@ -56,6 +56,20 @@ export const read = ({ message, state: stored }: Driver.Delivered, formats: Form
   if (Either.isRight(event)) return { _tag: "event", event: event.right, metadata, state }
   const { _tag, message: problem } = event.left
   return dead(_tag === "UnknownEventType" ? "unknownType" : "undecodable", _tag, problem)
+}
+
+/** Whatever a broker delivers and whatever a Schema does with it: one message must not end the consumption of all. */
+export const read = (delivered: Driver.Delivered, formats: Formats, source: Source): Prepared => {
+  try {
+    return readMessage(delivered, formats, source)
+  } catch (thrown) {
+    return {
+      _tag: "dead",
+      reason: "undecodable",
+      failure: { at: 0, tag: "Unreadable", message: String(thrown) },
+      state: Retry.decode(delivered.state)
+    }
+  }
 }
 
 /** That of a message which may not have any that can be read. */

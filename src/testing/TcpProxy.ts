@@ -7,6 +7,8 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as net from "node:net"
+// What passes is bytes of the outside world, which no TestClock moves.
+import { setTimeout } from "node:timers"
 
 /**
  * Where the server is.

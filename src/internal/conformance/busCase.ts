@@ -107,12 +107,10 @@ export const collector = <A = string>() => {
   return { seen, add: (value: A) => Effect.sync(() => void seen.push(value)) }
 }
 
-/** Real milliseconds, whatever the Clock says. */
-export const pass = (millis: number): Effect.Effect<void> =>
-  Effect.async((resume) => {
-    const timer = setTimeout(() => resume(Effect.void), millis)
-    return Effect.sync(() => clearTimeout(timer))
-  })
+/** Lets milliseconds pass; the Clock of all cases but those of exact times is the real one. */
+export const pass = (millis: number): Effect.Effect<void> => Effect.sleep(Duration.millis(millis))
+
+export const now = Clock.currentTimeMillis
 
 /** The longest that a case waits for what must happen, in milliseconds. */
 const patience = 10_000
@@ -125,11 +123,10 @@ export const untilEffect = <E, R>(
   what: string | (() => string),
   condition: Effect.Effect<boolean, E, R>
 ): Effect.Effect<void, E, R> =>
-  Effect.suspend(() => {
-    const started = performance.now()
-    const look: Effect.Effect<void, E, R> = Effect.flatMap(condition, (holds) => {
+  Effect.flatMap(now, (started) => {
+    const look: Effect.Effect<void, E, R> = Effect.flatMap(Effect.zip(condition, now), ([holds, at]) => {
       if (holds) return Effect.void
-      check(performance.now() - started < patience, `waited in vain: ${typeof what === "string" ? what : what()}`)
+      check(at - started < patience, `waited in vain: ${typeof what === "string" ? what : what()}`)
       return Effect.zipRight(pass(2), look)
     })
     return look
@@ -226,5 +223,3 @@ export const away = (operation: string): BusError => new BusError({ reason: "una
 
 /** Asks again at once, for drivers that are only briefly away. */
 export const soon = Schedule.spaced("5 millis")
-
-export const now = Clock.currentTimeMillis
