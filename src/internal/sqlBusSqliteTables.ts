@@ -72,7 +72,10 @@ export const migrations: ReadonlyArray<Migration> = [{
   ]
 }]
 
-/** The statements, by what they are for. */
+/**
+ * The statements, by what they are for. `LIMIT ? + 0`: SQLite would look at what stands behind a bare `?` when it plans, and plan
+ * anew each time that it is bound.
+ */
 export const statements = (prefix: string) => {
   const name = (table: string) => `${prefix}bus_${table}`
   const [state, groups, members, attached, messages, deliveries] = [
@@ -113,7 +116,7 @@ export const statements = (prefix: string) => {
     removeGroup: `DELETE FROM ${deliveries} WHERE bus_group = ?`,
     isFilled: `SELECT filled FROM ${groups} WHERE id = ?`,
     history: `SELECT seq, type, subject, published_at, ready_at, priority, key FROM ${messages} WHERE epoch < ?
-      ORDER BY seq DESC LIMIT ?`,
+      ORDER BY seq DESC LIMIT ? + 0`,
     filled: `UPDATE ${groups} SET filled = 1 WHERE id = ?`,
     isReady: `SELECT EXISTS (SELECT 1 FROM ${deliveries} WHERE bus_group = ? AND stage = 0 AND holder IS NULL),
       (SELECT min(at) FROM ${deliveries} WHERE bus_group = ? AND stage = 2),
@@ -123,7 +126,7 @@ export const statements = (prefix: string) => {
     ready: `UPDATE ${deliveries} SET stage = 0, since = at, at = NULL,
       place = (SELECT max(place) + 1 FROM ${deliveries}) WHERE place = ?`,
     candidates: `SELECT ${columns} FROM ${deliveries} AS d JOIN ${messages} AS m ON m.seq = d.message
-      WHERE d.bus_group = ? AND d.stage = 0 AND d.priority = ? AND d.holder IS NULL ORDER BY d.place LIMIT ?`,
+      WHERE d.bus_group = ? AND d.stage = 0 AND d.priority = ? AND d.holder IS NULL ORDER BY d.place LIMIT ? + 0`,
     hasTurn: `SELECT 1 FROM ${deliveries} WHERE bus_group = ? AND key = ? AND turn = 1`,
     block: `UPDATE ${deliveries} SET stage = 1 WHERE place = ?`,
     takeAll: `UPDATE ${deliveries} SET holder = ?, deliveries = deliveries + 1
@@ -150,9 +153,9 @@ export const statements = (prefix: string) => {
     release: `UPDATE ${deliveries} SET holder = NULL WHERE holder = ?`,
     leave: `DELETE FROM ${members} WHERE id = ?`,
     detachAll: `DELETE FROM ${attached} WHERE member = ?`,
-    bound: `SELECT seq FROM ${messages} ORDER BY seq DESC LIMIT 1 OFFSET ?`,
+    bound: `SELECT seq FROM ${messages} ORDER BY seq DESC LIMIT 1 OFFSET ? + 0`,
     reached: `SELECT max(seq) FROM (
-      SELECT seq FROM ${messages} WHERE seq > ? AND (seq <= ? OR published_at < ?) ORDER BY seq LIMIT ?)`,
+      SELECT seq FROM ${messages} WHERE seq > ? AND (seq <= ? OR published_at < ?) ORDER BY seq LIMIT ? + 0)`,
     trim: `DELETE FROM ${messages} WHERE seq > ? AND seq <= ? AND (seq <= ? OR published_at < ?)
       AND NOT EXISTS (SELECT 1 FROM ${deliveries} AS d WHERE d.message = ${messages}.seq)`
   }
