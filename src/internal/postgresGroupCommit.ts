@@ -49,6 +49,11 @@ const maxAppends = 256
 const maxEvents = 1_024
 const maxBytes = 8_388_608
 const maxLocks = 1_024
+/**
+ * What is on the list is shared out among the calls that are free, so that one half is written while the other is made
+ * ready, but not into pieces whose own costs would be more than that gains.
+ */
+const leastEvents = 256
 
 /**
  * Appends that share transactions: all that are asked for in one turn of the event loop, or while earlier ones are on their
@@ -126,6 +131,7 @@ export const make = (
 
     /** The next batch; what is blocked stays where it is, and so does what does not fit. */
     const take = (): ReadonlyArray<Entry> => {
+      const most = Math.min(maxEvents, Math.max(leastEvents, Math.ceil(listed / Math.max(1, limits.calls - calls))))
       const batch: Array<Entry> = []
       const left: Array<Entry> = []
       let events = 0
@@ -135,7 +141,7 @@ export const make = (
         const { prepared } = entry
         if (entry.state === "ended") continue
         const fits = batch.length === 0 ||
-          (batch.length < maxAppends && events + prepared.events <= maxEvents && bytes + prepared.size <= maxBytes &&
+          (batch.length < maxAppends && events + prepared.events <= most && bytes + prepared.size <= maxBytes &&
             locks + prepared.locks.size <= maxLocks)
         if (!fits || isBlocked(entry)) left.push(entry)
         else if (Batch.isWide(prepared)) {
