@@ -19,6 +19,7 @@ import * as Durable from "../internal/conformance/busDurable.ts"
 import * as Lifecycle from "../internal/conformance/busLifecycle.ts"
 import * as Order from "../internal/conformance/busOrder.ts"
 import * as Retries from "../internal/conformance/busRetries.ts"
+import * as Subscribers from "../internal/conformance/busSubscribers.ts"
 import * as Times from "../internal/conformance/busTimes.ts"
 
 /**
@@ -135,6 +136,7 @@ const sections: ReadonlyArray<BusSection> = [
   Times.prioritySection,
   Times.historySection,
   Lifecycle.lifecycleSection,
+  Subscribers.subscribersSection,
   Durable.durableSection
 ]
 
