@@ -73,7 +73,7 @@ export const layer = (options: Options): Layer.Layer<Provided, StoreError | BusE
   Layer.mergeAll(
     SqlSnapshots.layer(options),
     SqlCheckpoints.layer(options),
-    SqlLeases.layer({ prefix: options.prefix, clock: options.leaseClock }),
+    SqlLeases.layer({ prefix: options.prefix, clock: options.leaseClock, retry: options.retry }),
     SqlParkedEvents.layer(options),
     SqlBus.layer({
       prefix: options.prefix,

@@ -9,11 +9,12 @@ import type * as Driver from "../store/Driver.ts"
 import { StoreError } from "../store/StoreError.ts"
 import { rowsOf } from "./appendedRows.ts"
 import * as Batch from "./postgresBatch.ts"
-import { rawCause, storeError } from "./postgresErrors.ts"
+import { Lost, rawCause, storeError } from "./postgresErrors.ts"
 import * as GroupCommit from "./postgresGroupCommit.ts"
 import * as Hints from "./postgresHints.ts"
 import * as Locks from "./postgresLocks.ts"
 import * as Reads from "./postgresReads.ts"
+import * as Retry from "./postgresRetry.ts"
 import * as Transaction from "./postgresTransaction.ts"
 import * as Transfer from "./postgresTransfer.ts"
 
@@ -42,15 +43,8 @@ export const make = (
     ): Effect.Effect<ReadonlyArray<ReadonlyArray<any>>, SqlError> =>
       Effect.suspend(() => sql.unsafe(text, params).values)
 
-    /** Again, by the schedule, where the connection was lost or another transaction was in the way. */
-    const retried = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-      Effect.retry(effect, { schedule: retry as Schedule.Schedule<unknown, unknown>, while: isPassing })
-
-    /** Inside a transaction a lost connection has lost the transaction: nothing is tried again. */
-    const outside = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
-      const again = retried(effect)
-      return Effect.withFiberRuntime((fiber) => Transaction.isInside(fiber) ? effect : again)
-    }
+    const retried = Retry.retried(retry)
+    const outside = Retry.outside(retry)
 
     const read = (operation: string, plan: Reads.Plan) =>
       outside(Effect.mapError(query(plan.text, plan.params), (error) => storeError(operation, error)))
@@ -305,19 +299,6 @@ export const make = (
   })
 
 const operation = "EventStore.append"
-
-/** The connection was lost after the statement was sent. */
-class Lost extends Error {
-  override readonly name = "Lost"
-  constructor(cause: unknown) {
-    super("the connection was lost while the answer was awaited", { cause })
-  }
-}
-
-/** What may go away by itself, and left nothing behind that trying again would double. */
-const isPassing = (error: unknown): boolean =>
-  error instanceof StoreError &&
-  (error.reason === "unavailable" || error.reason === "busy" || error.cause instanceof Lost)
 
 /** How many of the pool's connections appends use at once, and how many wait for locks; others are left for readers. */
 const connectionsOf = (

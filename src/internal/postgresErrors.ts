@@ -49,3 +49,11 @@ export const storeError = (operation: string, error: unknown): StoreError =>
   error instanceof StoreError
     ? error
     : new StoreError({ operation, reason: reasonOf(error), cause: rawCause(error) })
+
+/** The connection was lost after the statement was sent. */
+export class Lost extends Error {
+  override readonly name = "Lost"
+  constructor(cause: unknown) {
+    super("the connection was lost while the answer was awaited", { cause })
+  }
+}

@@ -3,6 +3,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import type * as Statement from "@effect/sql/Statement"
 import * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
+import type * as Schedule from "effect/Schedule"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import { StoreError } from "../store/StoreError.ts"
 import { dialect as postgres } from "./sqlDialectPostgres.ts"
@@ -47,6 +48,10 @@ export interface Dialect {
     sql: SqlClient,
     operation: string
   ) => <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreError, R>
+  /** Tries again what may be done twice, outside of a transaction, where a connection can be lost. */
+  readonly again: (
+    retry: Schedule.Schedule<unknown, StoreError> | undefined
+  ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Whose clock tells the time of leases where no option does. */
   readonly clock: "database" | "process"
   /** The database's time in milliseconds, as an expression. */

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import { storeError } from "./postgresErrors.ts"
 import * as Migrations from "./postgresMigrations.ts"
+import * as Retry from "./postgresRetry.ts"
 import { transact } from "./postgresTransaction.ts"
 import type { Dialect } from "./sqlDialect.ts"
 import { statements } from "./sqlOnConflict.ts"
@@ -15,6 +16,7 @@ export const dialect: Dialect = {
   migrate: Migrations.migrate,
   storeError,
   transact,
+  again: (retry = Retry.schedule) => Retry.outside(retry),
   clock: "database",
   now: "floor(extract(epoch FROM clock_timestamp()) * 1000)::int8",
   // A token is part of a unique index: whoever changes it needs a lock that excludes this one. Renewing and releasing do not.

@@ -12,6 +12,8 @@ export const dialect: Dialect = {
   migrate: Migrations.migrate,
   storeError,
   transact,
+  // A file is not lost; what another process holds is waited for elsewhere.
+  again: () => (effect) => effect,
   clock: "process",
   now: "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
   // Nobody else writes while a transaction is open.

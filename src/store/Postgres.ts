@@ -28,14 +28,14 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Internal from "../internal/postgresDriver.ts"
 import { storeError } from "../internal/postgresErrors.ts"
 import * as Migrations from "../internal/postgresMigrations.ts"
+import * as Retry from "../internal/postgresRetry.ts"
 import * as Tables from "../internal/postgresTables.ts"
-import * as RetryPolicy from "../resilience/RetryPolicy.ts"
 import type { Driver } from "./Driver.ts"
 import { type Capable, type EventStore, layerDriver } from "./EventStore.ts"
 import type { StoreError } from "./StoreError.ts"
@@ -106,9 +106,7 @@ export const pollInterval: Duration.Duration = Duration.millis(100)
  * @since 0.1.0
  * @category policies
  */
-export const retry: Schedule.Schedule<unknown> = RetryPolicy.fullJitter(
-  Schedule.union(Schedule.exponential("20 millis"), Schedule.spaced("1 second"))
-).pipe(Schedule.upTo("30 seconds"))
+export const retry: Schedule.Schedule<unknown> = Retry.schedule
 
 /**
  * The driver, over a client. Makes its tables and functions where they are missing; tables of a newer version of the

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as SqlClient from "@effect/sql/SqlClient"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, type Schedule } from "effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position } from "../event/Position.ts"
 import * as Dialect from "../internal/sqlDialect.ts"
@@ -20,6 +20,11 @@ import type { StoreError } from "./StoreError.ts"
 export interface Options {
   /** What the names of the tables begin with; `skald_` by default. */
   readonly prefix?: string | undefined
+  /**
+   * How what may be done twice is tried again after its connection was lost, outside of transactions; `Postgres.retry` by
+   * default. SQLite has no connection to lose.
+   */
+  readonly retry?: Schedule.Schedule<unknown, StoreError> | undefined
 }
 
 /**
@@ -46,15 +51,19 @@ export const layer = (
     CheckpointStore.CheckpointStore,
     Effect.gen(function*() {
       const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-      const { addCheckpoint, checkPrefix, migrate, storeError, tables, transact, wrote } = yield* Dialect.of(sql)
+      const { addCheckpoint, again: retrying, checkPrefix, migrate, storeError, tables, transact, wrote } =
+        yield* Dialect.of(sql)
       const prefix = yield* checkPrefix(options.prefix)
       yield* migrate(prefix, "checkpoints", tables.checkpoints)
       const table = sql(`${prefix}checkpoints`)
 
+      const again = retrying(options.retry)
+
       const get = (name: string) =>
         sql<{ position: unknown }>`SELECT position FROM ${table} WHERE name = ${name}`.pipe(
           Effect.map(([row]) => row === undefined ? undefined : Number(row.position) as Position),
-          Effect.mapError((error) => storeError("CheckpointStore.get", error))
+          Effect.mapError((error) => storeError("CheckpointStore.get", error)),
+          again
         )
       const set: CheckpointStore.Encoded["set"] = (name, expected, next) =>
         (expected === undefined
@@ -72,7 +81,8 @@ export const layer = (
         remove: (name) =>
           sql`DELETE FROM ${table} WHERE name = ${name}`.pipe(
             Effect.asVoid,
-            Effect.mapError((error) => storeError("CheckpointStore.remove", error))
+            Effect.mapError((error) => storeError("CheckpointStore.remove", error)),
+            again
           ),
         atomically: () => transact(sql, "CheckpointStore.commit")
       })

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as SqlClient from "@effect/sql/SqlClient"
-import { Clock, Effect, Layer, Option } from "effect"
+import { Clock, Effect, Layer, Option, type Schedule } from "effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Process from "../internal/lease.ts"
 import * as Dialect from "../internal/sqlDialect.ts"
@@ -26,6 +26,11 @@ export interface Options {
    * table must use the same.
    */
   readonly clock?: "database" | "process" | undefined
+  /**
+   * How what may be done twice is tried again after its connection was lost, outside of transactions; `Postgres.retry` by
+   * default. SQLite has no connection to lose.
+   */
+  readonly retry?: Schedule.Schedule<unknown, StoreError> | undefined
 }
 
 interface Row {
@@ -70,6 +75,7 @@ export const layer = (
       const prefix = yield* dialect.checkPrefix(options.prefix)
       yield* dialect.migrate(prefix, "leases", dialect.tables.leases)
       const table = sql(`${prefix}leases`)
+      const again = dialect.again(options.retry)
       const holding = sql.literal(dialect.holding)
 
       const databaseNow = sql.literal(dialect.now)
@@ -100,7 +106,7 @@ export const layer = (
               seen: row === undefined ? undefined : { dead: isHeld ? Number(row.token) : undefined }
             })
             return Option.fromNullable(token)
-          }).pipe(Effect.mapError((error) => storeError("Lease.acquire", error))),
+          }).pipe(Effect.mapError((error) => storeError("Lease.acquire", error)), again),
         renew: (name, token, ttl) =>
           Effect.flatMap(clock, ({ after, now }) =>
             wrote(
@@ -120,7 +126,8 @@ export const layer = (
               Effect.map((rows) =>
                 rows.length > 0
               ),
-              Effect.mapError((error) => storeError("Lease.check", error))
+              Effect.mapError((error) => storeError("Lease.check", error)),
+              again
             )
       })
     })

@@ -7,6 +7,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Schedule from "effect/Schedule"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position } from "../event/Position.ts"
 import type { StreamId } from "../event/StreamId.ts"
@@ -24,6 +25,11 @@ import * as ParkedEvents from "./ParkedEvents.ts"
 export interface Options {
   /** What the names of the tables begin with; `skald_` by default. */
   readonly prefix?: string | undefined
+  /**
+   * How what may be done twice is tried again after its connection was lost, outside of transactions; `Postgres.retry` by
+   * default. SQLite has no connection to lose.
+   */
+  readonly retry?: Schedule.Schedule<unknown, StoreError> | undefined
 }
 
 const migrations: ReadonlyArray<Migration> = [{
@@ -94,10 +100,11 @@ export const layer = (
     ParkedEvents.ParkedEvents,
     Effect.gen(function*() {
       const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-      const { checkPrefix, migrate, storeError, transact } = yield* Dialect.of(sql)
+      const { again: retrying, checkPrefix, migrate, storeError, transact } = yield* Dialect.of(sql)
       const prefix = yield* checkPrefix(options.prefix)
       yield* migrate(prefix, "parked events", migrations)
       const table = sql(`${prefix}parked_events`)
+      const again = retrying(options.retry)
       const failing = (operation: string) =>
         Effect.mapError((error: unknown) => storeError(`ParkedEvents.${operation}`, error))
       return {
@@ -116,11 +123,12 @@ export const layer = (
                 attempts: entry.attempts,
                 parked_at: entry.parkedAt.epochMillis
               })))
-            } ON CONFLICT (projection, position) DO NOTHING`, { discard: true }).pipe(failing("add")),
+            } ON CONFLICT (projection, position) DO NOTHING`, { discard: true }).pipe(failing("add"), again),
         list: (key) =>
           sql<Row>`SELECT * FROM ${table} WHERE projection = ${key} ORDER BY position`.pipe(
             Effect.map((rows) => rows.map(fromRow)),
-            failing("list")
+            failing("list"),
+            again
           ),
         remove: (key, positions) =>
           Effect.reduce(batches(positions), 0, (removed, batch) =>

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as SqlClient from "@effect/sql/SqlClient"
-import { DateTime, Effect, Layer, Option } from "effect"
+import { DateTime, Effect, Layer, Option, type Schedule } from "effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position, StreamVersion } from "../event/Position.ts"
 import * as Dialect from "../internal/sqlDialect.ts"
@@ -21,6 +21,11 @@ import type { StoreError } from "./StoreError.ts"
 export interface Options {
   /** What the names of the tables begin with; `skald_` by default. */
   readonly prefix?: string | undefined
+  /**
+   * How what may be done twice is tried again after its connection was lost, outside of transactions; `Postgres.retry` by
+   * default. SQLite has no connection to lose.
+   */
+  readonly retry?: Schedule.Schedule<unknown, StoreError> | undefined
 }
 
 /** Integers of 64 bits come as text from some databases. */
@@ -55,16 +60,18 @@ export const layer = (
     SnapshotStore.SnapshotStore,
     Effect.gen(function*() {
       const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-      const { checkPrefix, migrate, saveSnapshot, storeError, tables } = yield* Dialect.of(sql)
+      const { again: retrying, checkPrefix, migrate, saveSnapshot, storeError, tables } = yield* Dialect.of(sql)
       const prefix = yield* checkPrefix(options.prefix)
       yield* migrate(prefix, "snapshots", tables.snapshots)
       const table = sql(`${prefix}snapshots`)
+      const again = retrying(options.retry)
 
       return SnapshotStore.makeEncoded({
         load: (key, fingerprint) =>
           sql<Dialect.SnapshotRow>`SELECT * FROM ${table} WHERE key = ${key} AND fingerprint = ${fingerprint}`.pipe(
             Effect.map((rows) => Option.map(Option.fromNullable(rows[0]), fromRow)),
-            Effect.mapError((error) => storeError("SnapshotStore.load", error))
+            Effect.mapError((error) => storeError("SnapshotStore.load", error)),
+            again
           ),
         save: (snapshot) =>
           saveSnapshot(sql, table, {
@@ -74,11 +81,12 @@ export const layer = (
             position: snapshot.position ?? null,
             state: snapshot.state,
             saved_at: Math.floor(snapshot.savedAt.epochMillis)
-          }).pipe(Effect.mapError((error) => storeError("SnapshotStore.save", error))),
+          }).pipe(Effect.mapError((error) => storeError("SnapshotStore.save", error)), again),
         remove: (key) =>
           sql`DELETE FROM ${table} WHERE key = ${key}`.pipe(
             Effect.asVoid,
-            Effect.mapError((error) => storeError("SnapshotStore.remove", error))
+            Effect.mapError((error) => storeError("SnapshotStore.remove", error)),
+            again
           )
       })
     })
