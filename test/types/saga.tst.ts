@@ -1,0 +1,151 @@
+/** What the design promises of sagas to users. */
+import { Effect, type Layer, Schedule, Schema } from "effect"
+import * as FromSteps from "effect-skald/saga/FromSteps"
+import * as Saga from "effect-skald/saga/Saga"
+import type { SagaEngine } from "effect-skald/saga/SagaEngine"
+import type { SignalTimedOut } from "effect-skald/saga/SagaError"
+import { describe, expect, test } from "tstyche"
+
+class Refused extends Schema.TaggedError<Refused>()("Refused", { why: Schema.String }) {}
+class Smtp extends Schema.TaggedError<Smtp>()("Smtp", { after: Schema.Number }) {}
+class Pay extends Effect.Tag("Pay")<Pay, {
+  readonly charge: (key: string) => Effect.Effect<string, Refused>
+  readonly refund: (key: string) => Effect.Effect<void, Smtp>
+  readonly forget: (key: string) => Effect.Effect<void>
+}>() {}
+
+const Fulfil = Saga.make("fulfil", {
+  version: 1,
+  payload: Schema.Struct({ order: Schema.String }),
+  success: Schema.String,
+  error: Refused,
+  idempotencyKey: (p) => p.order
+})
+export const FulfilLive: Layer.Layer<never, never, SagaEngine | Pay> = Fulfil.toLayer(Effect.fn(function*() {
+  return yield* Saga.step("charge", {
+    success: Schema.String,
+    execute: Pay.charge,
+    compensate: (outcome, key) => Pay.refund(outcome._tag === "Done" ? outcome.value : key),
+    compensateRetry: Schedule.recurs(3),
+    compensateExhausted: "intervene"
+  })
+}))
+// dprint-ignore
+// @ts-expect-error a compensation that can fail, with no word on what then: No overload matches this call.
+export const bad = Saga.step("charge", { success: Schema.String, execute: Pay.charge, compensate: (_outcome, key) => Pay.refund(key) })
+
+describe("steps", () => {
+  test("a step has its error, and needs what it and its compensation need", () => {
+    const step = Saga.step("charge", {
+      success: Schema.String,
+      execute: Pay.charge,
+      compensate: (_, key) => Pay.forget(key)
+    })
+    expect(step).type.toBe<Effect.Effect<string, Refused, Pay | Saga.Running>>()
+    const within = Saga.step("where", {
+      success: Schema.String,
+      execute: () => Effect.map(Saga.context, ({ id }) => id)
+    })
+    expect(within).type.toBe<Effect.Effect<string, never, Saga.Running>>()
+  })
+
+  test("a compensation on a pivot, and on a retriable step, is refused", () => {
+    const options = { success: Schema.String, execute: () => Effect.succeed(""), compensate: () => Effect.void }
+    expect(Saga.pivot).type.not.toBeCallableWith("p", options)
+    expect(Saga.retriable).type.not.toBeCallableWith("r", options)
+    expect(Saga.step).type.toBeCallableWith("s", options)
+  })
+
+  test("waiting durably in a compensation, and a step within a step, leave a need that nobody has", () => {
+    const waits = Fulfil.toLayer(() =>
+      Saga.step("charge", {
+        success: Schema.String,
+        execute: Pay.charge,
+        compensate: () => Saga.sleep("wait", "1 hour")
+      })
+    )
+    expect(waits).type.toBe<Layer.Layer<never, never, SagaEngine | Pay | Saga.StepsInSteps>>()
+    const steps = Fulfil.toLayer(() =>
+      Saga.step("outer", {
+        success: Schema.String,
+        execute: () => Saga.step("inner", { success: Schema.String, execute: () => Effect.succeed("") })
+      })
+    )
+    expect(steps).type.toBe<Layer.Layer<never, never, SagaEngine | Saga.StepsInSteps>>()
+  })
+
+  test("a missing dependency of a step or of its compensation is a need of the layer", () => {
+    const live = Fulfil.toLayer(() =>
+      Saga.step("s", {
+        success: Schema.String,
+        execute: () => Effect.succeed(""),
+        compensate: (_, key) => Pay.forget(key)
+      })
+    )
+    expect(live).type.toBe<Layer.Layer<never, never, SagaEngine | Pay>>()
+  })
+
+  test("a signal with a limit may fail to come", () => {
+    expect(Saga.signal("s", { schema: Schema.Number })).type.toBe<Effect.Effect<number, never, Saga.Running>>()
+    expect(Saga.signal("s", { schema: Schema.Number, within: "1 hour" })).type.toBe<
+      Effect.Effect<number, SignalTimedOut, Saga.Running>
+    >()
+  })
+
+  test("the body answers and fails with what its contract says", () => {
+    expect(Fulfil.toLayer).type.not.toBeCallableWith(() => Effect.succeed(1))
+    expect(Fulfil.toLayer).type.not.toBeCallableWith(() => Effect.fail(new Smtp({ after: 1 })))
+  })
+
+  test("a transaction needs no engine", () => {
+    const step = Saga.step("charge", { success: Schema.String, execute: Pay.charge })
+    expect(Saga.transaction(step)).type.toBe<Effect.Effect<string, Refused, Pay>>()
+  })
+})
+
+describe("lists of steps", () => {
+  const reserved = FromSteps.make<{ readonly order: string }>().step("reserve", {
+    gives: { reservation: Schema.String },
+    execute: ({ order }) => Effect.succeed({ reservation: order })
+  })
+
+  test("each step sees the data as of the one before", () => {
+    reserved.step("charge", {
+      gives: { payment: Schema.Number },
+      execute: (data) => {
+        expect(data).type.toBe<{ readonly order: string; readonly reservation: string }>()
+        return Effect.succeed({ payment: 1 })
+      }
+    })
+    expect(reserved.step).type.not.toBeCallableWith("charge", {
+      execute: (data: { readonly shipment: string }) => Effect.succeed({ is: data.shipment })
+    })
+  })
+
+  test("a name twice, and a step that can be undone after the pivot, are refused", () => {
+    expect(reserved.step).type.not.toBeCallableWith("reserve", { execute: () => Effect.succeed({}) })
+    const passed = reserved.pivot("ship", { execute: () => Effect.succeed({}) })
+    expect(passed.step).type.toBe<never>()
+    expect(passed.pivot).type.toBe<never>()
+    expect(passed.retriable).type.toBeCallableWith("tell", { execute: () => Effect.succeed({}) })
+  })
+
+  test("a compensation is told the data as it was after its step, or before it", () => {
+    const body = reserved.body({
+      compensate: {
+        reserve: (undo) => {
+          if (undo._tag === "Done") {
+            expect(undo.data).type.toBe<{ readonly order: string; readonly reservation: string }>()
+          } else expect(undo.data).type.toBe<{ readonly order: string }>()
+          return Effect.void
+        }
+      },
+      result: ({ reservation }) => reservation
+    })
+    expect(body).type.toBe<(payload: { readonly order: string }) => Effect.Effect<string, never, Saga.Running>>()
+    expect(reserved.body).type.not.toBeCallableWith({
+      compensate: { unheard: () => Effect.void },
+      result: () => ""
+    })
+  })
+})
