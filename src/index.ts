@@ -341,6 +341,22 @@ export * as ClaimCheckCleaner from "./bus/ClaimCheckCleaner.ts"
 export * as DeadLetter from "./bus/DeadLetter.ts"
 
 /**
+ * Alerts when too many messages of a subscription become dead letters.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as DeadLetterAlerts from "./bus/DeadLetterAlerts.ts"
+
+/**
+ * Automatic retries of dead letters: off unless this layer is there.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as DeadLetterRetries from "./bus/DeadLetterRetries.ts"
+
+/**
  * Where dead letters are kept: what a driver implements of them.
  *
  * @since 0.1.0
@@ -397,6 +413,14 @@ export * as Message from "./bus/Message.ts"
 export * as OnError from "./bus/OnError.ts"
 
 /**
+ * From the event store to the bus: what is appended is published, if and only if the append was committed.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as Outbox from "./bus/Outbox.ts"
+
+/**
  * A typed way onto the bus.
  *
  * @since 0.1.0
@@ -443,6 +467,22 @@ export * as Request from "./bus/Request.ts"
  * @category bus
  */
 export * as Selector from "./bus/Selector.ts"
+
+/**
+ * Messages on their way to the bus, written in the caller's own transaction: published if and only if it commits.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as StagedMessages from "./bus/StagedMessages.ts"
+
+/**
+ * A bus whose messages are events: each that is published is stored in the event store.
+ *
+ * @since 0.1.0
+ * @category bus
+ */
+export * as StoreBus from "./bus/StoreBus.ts"
 
 /**
  * Subscriptions: what is done about the messages of a bus.
