@@ -683,3 +683,59 @@ export * as Replay from "./cqrs/Replay.ts"
  * @category store
  */
 export * as ParkedEvents from "./store/ParkedEvents.ts"
+
+/**
+ * Sagas as lists: each step gives a record, which is merged into the saga's data.
+ *
+ * @since 0.1.0
+ * @category saga
+ */
+export * as FromSteps from "./saga/FromSteps.ts"
+
+/**
+ * Sagas: a piece of work in steps that is carried through, or undone, whatever is killed when.
+ *
+ * @since 0.1.0
+ * @category saga
+ */
+export * as Saga from "./saga/Saga.ts"
+
+/**
+ * What a saga is made of, before it runs.
+ *
+ * @since 0.1.0
+ * @category saga
+ */
+export * as SagaDefinition from "./saga/SagaDefinition.ts"
+
+/**
+ * The engine: carries sagas through, from their journals.
+ *
+ * @since 0.1.0
+ * @category saga
+ */
+export * as SagaEngine from "./saga/SagaEngine.ts"
+
+/**
+ * How a saga, or something that is asked of one, can fail beside the saga's own error.
+ *
+ * @since 0.1.0
+ * @category saga
+ */
+export * as SagaError from "./saga/SagaError.ts"
+
+/**
+ * The journal of a saga: the events of its stream.
+ *
+ * @since 0.1.0
+ * @category saga
+ */
+export * as SagaJournal from "./saga/SagaJournal.ts"
+
+/**
+ * What is known of a saga: its state, its steps, what it waits for, why a person is needed.
+ *
+ * @since 0.1.0
+ * @category saga
+ */
+export * as SagaStatus from "./saga/SagaStatus.ts"
