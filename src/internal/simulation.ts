@@ -18,6 +18,9 @@ interface Sleep {
   cancelled: boolean
 }
 
+/** Where nobody sleeps, somebody outside may still have to answer: for so long, in real milliseconds. */
+const longestAnswer = 10_000
+
 /** How often fibers may give way to each other while no time passes. */
 const maxRounds = 100_000
 
@@ -89,9 +92,10 @@ export class Simulation {
     for (let jumps = 0;;) {
       this.#drain()
       if (ended !== undefined) return ended
-      if (await this.#outside()) continue
+      if (await this.#outside(this.#quiet)) continue
       let next = this.#sleeps.pop()
       while (next !== undefined && next.cancelled) next = this.#sleeps.pop()
+      if (next === undefined && this.#quiet > 0 && await this.#outside(longestAnswer)) continue
       if (next === undefined) throw new Stuck("nothing is left to do, and nobody sleeps")
       if (++jumps > maxJumps) throw new Stuck(`it has not ended after ${maxJumps} jumps of the clock`)
       this.#now = Math.max(this.#now, next.at)
@@ -109,12 +113,12 @@ export class Simulation {
   }
 
   /** Whether something from outside has given a fiber something to do. */
-  async #outside(): Promise<boolean> {
+  async #outside(millis: number): Promise<boolean> {
     const begun = real.unsafeCurrentTimeMillis()
     do {
       await setImmediate()
       if (this.#tasks.length > 0) return true
-    } while (real.unsafeCurrentTimeMillis() - begun < this.#quiet)
+    } while (real.unsafeCurrentTimeMillis() - begun < millis)
     return false
   }
 }

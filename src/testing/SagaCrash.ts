@@ -78,7 +78,7 @@ export interface Options<P, A, Err> {
   readonly quiet?: number | undefined
   /** Crashes of one case: every point, and every pair of points, when 2 is given; 2 when not given. */
   readonly crashes?: 0 | 1 | 2 | undefined
-  /** At most so many cases, drawn at random from all; all of them when not given. */
+  /** So many cases, drawn at random from all; all of them when not given. */
   readonly maxCases?: number | undefined
   /** Of the draw; 1 when not given. */
   readonly seed?: number | undefined
@@ -191,40 +191,52 @@ export const check = <P, A, Err>(options: Options<P, A, Err>): Effect.Effect<Rep
 
     const dry = yield* one({}, [])
     const scenarios: Array<Scenario> = [{}]
-    const always: Array<Scenario> = []
     for (const name of dry.steps) {
       for (const when of ["before", "after"] as const) {
         scenarios.push({ step: { name, when, times: "once" } })
-        always.push({ step: { name, when, times: "always" } })
+        const scenario: Scenario = { step: { name, when, times: "always" } }
+        scenarios.push(scenario)
+        // Where only some are drawn, whatever is undone when the last step fails will do: the rest comes to nothing.
+        const sampled = options.maxCases !== undefined && (name !== dry.steps.at(-1) || when === "before")
+        const undoable = sampled ? [] : (yield* one(scenario, [])).undoable
+        for (const undone of undoable) {
+          for (const undoneWhen of ["before", "after"] as const) {
+            scenarios.push({ ...scenario, undo: { name: undone, when: undoneWhen } })
+          }
+        }
       }
-    }
-    for (const scenario of always) {
-      const failed = yield* one(scenario, [])
-      scenarios.push(scenario)
-      for (const name of failed.undoable) {
-        for (const when of ["before", "after"] as const) scenarios.push({ ...scenario, undo: { name, when } })
-      }
-    }
-    if (crashes === 0) {
-      for (const scenario of scenarios) yield* one(scenario, [])
-      return report
     }
 
     // How many points a scenario has is known once it has run; a second crash has as many as are left, or fewer.
-    const random = Random.make(options.seed ?? 1)
-    const lengths: Array<number> = []
-    for (const scenario of scenarios) lengths.push((yield* one(scenario, [])).points[0]!)
-    const all = lengths.reduce((sum, length) => sum + length + (crashes === 2 ? length * length : 0), 0)
-    const wanted = options.maxCases ?? all
-    const keep = Math.min(1, Math.max(0, wanted - report.cases) / all)
-    for (const [index, scenario] of scenarios.entries()) {
-      for (let first = 1; first <= lengths[index]!; first++) {
-        if ((yield* random.next) < keep) yield* one(scenario, [first])
-        if (crashes === 1) continue
-        for (let second = 1; second <= lengths[index]!; second++) {
-          if ((yield* random.next) < keep) yield* one(scenario, [first, second])
+    const lengths = new Map<Scenario, number>()
+    const lengthOf = (scenario: Scenario) =>
+      Effect.gen(function*() {
+        const known = lengths.get(scenario)
+        if (known !== undefined) return known
+        const length = (yield* one(scenario, [])).points[0]!
+        lengths.set(scenario, length)
+        return length
+      })
+    if (options.maxCases === undefined) {
+      for (const scenario of scenarios) {
+        const length = yield* lengthOf(scenario)
+        const points = Array.from({ length: crashes > 0 ? length : 0 }, (_, index) => index + 1)
+        for (const first of points) {
+          yield* one(scenario, [first])
+          for (const second of crashes > 1 ? points : []) yield* one(scenario, [first, second])
         }
       }
+      return report
+    }
+    const random = Random.make(options.seed ?? 1)
+    while (report.cases < options.maxCases) {
+      const scenario = scenarios[yield* random.nextIntBetween(0, scenarios.length)]!
+      const length = yield* lengthOf(scenario)
+      if (report.cases >= options.maxCases) break
+      const count = crashes === 0 ? 0 : (yield* random.nextIntBetween(0, length + 1)) === 0 ? 1 : crashes
+      const points: Array<number> = []
+      for (let crash = 0; crash < count; crash++) points.push(yield* random.nextIntBetween(1, length + 1))
+      yield* one(scenario, points)
     }
     return report
   })
