@@ -4,5 +4,7 @@ import * as BusConformance from "effect-skald/testing/BusConformance"
 BusConformance.suite("memory", {
   layer: EventBus.layerMemory,
   capabilities: ["delay", "priority", "history"],
-  exact: true
+  exact: true,
+  // whole in test/soak/busBacklog.soak.ts
+  backlog: 20_000
 })

@@ -92,11 +92,12 @@ export const deadLetterSection = busSection("dead letters", {
       let down = true
       yield* otherwise(
         (service) => ({
-          putAside: (letters) => {
-            if (!down) return service.putAside(letters)
-            failures++
-            return away("DeadLetters.put")
-          }
+          putAside: (letters) =>
+            Effect.suspend(() => {
+              if (!down) return service.putAside(letters)
+              failures++
+              return away("DeadLetters.put")
+            })
         }),
         Subscription.run(name(), {
           events: [Placed],
