@@ -11,4 +11,6 @@ const client = database.startsWith("postgres:")
   ? Postgres.client(database)
   : SqliteClient.layer({ filename: database })
 
-Effect.runFork(BusConformance.worker(Layer.provide(SqlBus.layer({ prefix }), client)))
+Effect.runFork(
+  BusConformance.worker(Layer.provide(SqlBus.layer({ prefix, leaseTtl: "1 second", leaseEvery: "200 millis" }), client))
+)
