@@ -5,6 +5,7 @@
  */
 import * as Layer from "effect/Layer"
 import * as EventBus from "./bus/EventBus.ts"
+import * as Timers from "./saga/Timers.ts"
 import * as CheckpointStore from "./store/CheckpointStore.ts"
 import * as EventStore from "./store/EventStore.ts"
 import * as Lease from "./store/Lease.ts"
@@ -51,11 +52,12 @@ export type Bus =
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Services | Bus> = Layer.mergeAll(
+export const layer: Layer.Layer<Services | Bus | Timers.Timers> = Layer.mergeAll(
   EventStore.layerMemory,
   SnapshotStore.layerMemory,
   CheckpointStore.layerMemory,
   Lease.layerMemory,
   ParkedEvents.layerMemory,
-  EventBus.layerMemory
+  EventBus.layerMemory,
+  Timers.layerMemory
 )

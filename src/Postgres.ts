@@ -13,6 +13,8 @@ import type { BusError } from "./bus/BusError.ts"
 import * as SqlBus from "./bus/Sql.ts"
 import type { InvalidInput } from "./event/InvalidInput.ts"
 import type * as Memory from "./Memory.ts"
+import * as SqlTimers from "./saga/SqlTimers.ts"
+import type { Timers } from "./saga/Timers.ts"
 import * as PostgresStore from "./store/Postgres.ts"
 import * as SqlCheckpoints from "./store/SqlCheckpoints.ts"
 import * as SqlLeases from "./store/SqlLeases.ts"
@@ -45,6 +47,7 @@ export type Provided =
   | Memory.Services
   | PostgresStore.Provided
   | SqlBus.Provided
+  | Timers
   | SqlClient.SqlClient
   | PgClient.PgClient
 
@@ -75,6 +78,7 @@ export const layer = (options: Options): Layer.Layer<Provided, StoreError | BusE
     SqlCheckpoints.layer(options),
     SqlLeases.layer({ prefix: options.prefix, clock: options.leaseClock, retry: options.retry }),
     SqlParkedEvents.layer(options),
+    SqlTimers.layer({ prefix: options.prefix }),
     SqlBus.layer({
       prefix: options.prefix,
       clock: options.leaseClock,

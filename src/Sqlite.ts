@@ -12,6 +12,8 @@ import type { BusError } from "./bus/BusError.ts"
 import * as SqlBus from "./bus/Sql.ts"
 import type { InvalidInput } from "./event/InvalidInput.ts"
 import type * as Memory from "./Memory.ts"
+import * as SqlTimers from "./saga/SqlTimers.ts"
+import type { Timers } from "./saga/Timers.ts"
 import * as SqliteStore from "./store/Sqlite.ts"
 import * as SqlCheckpoints from "./store/SqlCheckpoints.ts"
 import type * as SqliteClient from "./store/SqliteClient.ts"
@@ -39,6 +41,7 @@ export type Provided =
   | Memory.Services
   | SqliteStore.Provided
   | SqlBus.Provided
+  | Timers
   | SqlClient.SqlClient
   | SqliteClient.SqliteClient
 
@@ -69,6 +72,7 @@ export const layer = (
     SqlCheckpoints.layer(options),
     SqlLeases.layer(options),
     SqlParkedEvents.layer(options),
+    SqlTimers.layer({ prefix: options.prefix }),
     SqlBus.layer({ prefix: options.prefix, pollInterval: options.pollInterval })
   ).pipe(Layer.provideMerge(SqliteStore.layerFile(options)))
 
