@@ -231,6 +231,103 @@ const properties: { readonly [name: string]: (store: Store, runs: Runs) => Effec
         }),
       runs
     ),
+  "a subscription that ends anywhere, and is begun again after its last event, has each event once": (store, runs) =>
+    forAll(
+      FastCheck.tuple(history, FastCheck.array(FastCheck.nat(5), { maxLength: 6 })),
+      ([appends, parts]) =>
+        Effect.gen(function*() {
+          yield* write(store, appends)
+          const all = yield* readAll(store)
+          const seen: Array<Raw> = []
+          for (const part of [...parts, all.length]) {
+            const count = Math.min(part, all.length - seen.length)
+            const after = seen.at(-1)?.position ?? 0
+            yield* Stream.runForEach(
+              Stream.take(store.subscribe({ after }), count),
+              (raw) => Effect.sync(() => seen.push(raw))
+            )
+          }
+          same(seen, all)
+        }),
+      runs
+    ),
+  "a truncation takes what stands before it from reads and conditions, nothing else, and versions go on": (
+    store,
+    runs
+  ) =>
+    forAll(
+      FastCheck.tuple(history, FastCheck.integer({ min: 1, max: 20 })),
+      ([appends, place]) =>
+        Effect.gen(function*() {
+          yield* write(store, appends)
+          const { stream } = appends[0]![0]!
+          const all = yield* readAll(store)
+          const own = all.filter((raw) => raw.stream === stream)
+          const before = Math.min(place, own.length + 1)
+          yield* store.truncate(stream, { before })
+          const left = all.filter((raw) => raw.stream !== stream || raw.version >= before)
+          same(yield* readAll(store), left)
+          same(yield* read(store, stream), own.slice(before - 1))
+          const { type } = own[0]!
+          const unique = store.append([{ stream: "x-1", events: [event()] }], {
+            failIf: Query.unsafeMake({ types: [type] })
+          })
+          if (left.some((raw) => raw.type === type)) yield* refused(unique, "ConditionFailed")
+          else yield* unique
+          const { events } = yield* store.append([{ stream, expected: own.length, events: [event()] }])
+          equal(events[0]!.version, own.length + 1)
+        }),
+      runs
+    ),
+  "of an append over several streams all is there, in the order given, or nothing is": (store, runs) =>
+    forAll(
+      FastCheck.tuple(
+        history,
+        FastCheck.uniqueArray(
+          FastCheck.record({
+            stream: FastCheck.constantFrom("a-1", "a-2", "b-1", "plain", "new-1"),
+            expected: FastCheck.oneof(
+              FastCheck.constantFrom("any" as const, "noStream" as const, "streamExists" as const),
+              FastCheck.nat(4)
+            ),
+            count: FastCheck.integer({ min: 1, max: 3 })
+          }),
+          { minLength: 1, maxLength: 5, selector: ({ stream }) => stream }
+        )
+      ),
+      ([appends, groups]) =>
+        Effect.gen(function*() {
+          yield* write(store, appends)
+          const all = yield* readAll(store)
+          const version = (stream: string) => all.filter((raw) => raw.stream === stream).length
+          const broken = groups.find(({ expected, stream }) =>
+            expected === "noStream"
+              ? version(stream) > 0
+              : expected === "streamExists"
+              ? version(stream) === 0
+              : expected !== "any" && expected !== version(stream)
+          )
+          const call = store.append(groups.map(({ count, expected, stream }) => ({
+            stream,
+            expected,
+            events: Array.from({ length: count }, (_, n) => event({ n }))
+          })))
+          if (broken === undefined) {
+            yield* call
+            const added = (yield* readAll(store)).slice(all.length)
+            equal(
+              added.map((raw) => [raw.stream, raw.version, raw.payload]),
+              groups.flatMap(({ count, stream }) =>
+                Array.from({ length: count }, (_, n) => [stream, version(stream) + n + 1, { n }])
+              )
+            )
+          } else {
+            yield* refused(call, "VersionConflict", { stream: broken.stream, actual: version(broken.stream) })
+            same(yield* readAll(store), all)
+          }
+        }),
+      runs
+    ),
   "any JSON value comes back": (store, runs) =>
     forAll(FastCheck.jsonValue({ stringUnit: "binary", maxDepth: 6 }), (payload) =>
       Effect.gen(function*() {
