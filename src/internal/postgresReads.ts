@@ -42,6 +42,13 @@ export const toRow = (row: ReadonlyArray<any>): Driver.Row => ({
   recordedAt: Number(row[12])
 })
 
+/**
+ * A limit that the planner does not see. Where it sees one that is not below what it expects to find, it collects
+ * everything that is left and sorts it, and its expectation of a long stream among many short ones is far too low: each page would
+ * read the rest of the stream. Where it sees none it takes the index that yields the rows in order, and stops.
+ */
+const unseen = (limit: string): string => `(SELECT ${limit})`
+
 /** The most indexes that are merged; a page that asks for more names goes through the log. */
 const maxSources = 64
 
@@ -50,7 +57,7 @@ export const streamPage = (table: (name: string) => string, page: Driver.StreamP
   text: `SELECT ${columns} FROM ${table("events")} AS event
     WHERE event.stream = $1 AND event.tenant = $2 AND event.version >= $3 AND event.version <= $4
       AND event.type <> '${Marks.tombstoned}'
-    ORDER BY event.version${page.backwards ? " DESC" : ""} LIMIT $5`,
+    ORDER BY event.version${page.backwards ? " DESC" : ""} LIMIT ${unseen("$5::int8")}`,
   params: [page.stream, page.tenant, page.from, page.to, page.limit]
 })
 
@@ -59,15 +66,28 @@ export const logPage = (table: (name: string) => string, page: Driver.LogPage): 
   const params: Array<unknown> = []
   const given = (value: unknown, type: string): string => `$${params.push(value)}::${type}`
   const direction = page.backwards ? " DESC" : ""
-  const after = given(page.after, "int8")
-  const to = given(page.to, "int8")
-  const limit = given(page.limit, "int8")
-  const within = (alias: string) => `${alias}.position > ${after} AND ${alias}.position <= ${to}`
+  /** Given when it is first asked for: the database refuses what no statement uses. */
+  const once = (value: number): () => string => {
+    let text: string | undefined
+    return () => text ??= given(value, "int8")
+  }
+  const after = once(page.after)
+  const to = once(page.to)
+  const limit = unseen(given(page.limit, "int8"))
+  const within = (alias: string) => `${alias}.position > ${after()} AND ${alias}.position <= ${to()}`
   const owner = page.tenant === undefined ? undefined : given(page.tenant, "text")
   const ofTenant = (alias: string) => owner === undefined ? [] : [`${alias}.tenant = ${owner}`]
 
   const where: Array<string> = []
-  if (page.stream !== undefined) where.push(`event.stream = ${given(page.stream, "text")}`)
+  if (page.stream !== undefined) {
+    const stream = given(page.stream, "text")
+    where.push(`event.stream = ${stream}`)
+    if (owner !== undefined) {
+      const beyond = (position: string) => firstBeyond(table("events"), stream, owner, position)
+      if (page.backwards) where.push(`event.version < ${beyond(to())}`)
+      else if (page.after > 0) where.push(`event.version >= ${beyond(after())}`)
+    }
+  }
   if (page.category !== undefined) where.push(`event.category = ${given(page.category, "text")}`)
   if (page.correlationId !== undefined) where.push(`event.correlation_id = ${given(page.correlationId, "text")}`)
   if (page.time !== undefined) {
@@ -90,7 +110,12 @@ export const logPage = (table: (name: string) => string, page: Driver.LogPage): 
         : [{ tag: item.tags[0]!, others: item.tags.slice(1), types: item.types ?? [] }]
     )
     : page.types?.map((type): Source => ({ type }))
-  const order = page.stream !== undefined && page.tenant !== undefined ? "event.version" : "event.position"
+  const inStream = page.stream !== undefined && page.tenant !== undefined
+  const order = inStream ? "event.version" : "event.position"
+  // What the versions do not say already; as it is written, it is no reason to use the index of positions.
+  const besides = page.backwards
+    ? page.after === 0 ? [] : [`(event.position > ${after()}) IS TRUE`]
+    : [`(event.position <= ${to()}) IS TRUE`]
 
   if (
     sources === undefined || sources.length > maxSources || page.stream !== undefined ||
@@ -100,7 +125,7 @@ export const logPage = (table: (name: string) => string, page: Driver.LogPage): 
     if (items !== undefined) where.push(`(${items.map((item) => `(${ofItem(item)})`).join(" OR ")})`)
     return {
       text: `SELECT ${columns} FROM ${table("events")} AS event
-        WHERE ${[within("event"), ...ofTenant("event"), ...where].join(" AND ")}
+        WHERE ${[...(inStream ? besides : [within("event")]), ...ofTenant("event"), ...where].join(" AND ")}
         ORDER BY ${order}${direction} LIMIT ${limit}`,
       params
     }
@@ -130,6 +155,25 @@ export const logPage = (table: (name: string) => string, page: Driver.LogPage): 
       ORDER BY event.position${direction}`,
     params
   }
+}
+
+/**
+ * The first version of a stream whose position is beyond one. In a stream, versions and positions go up together; the index has
+ * the versions, so the position is sought by halving: else each page would pass over all pages before it.
+ */
+const firstBeyond = (events: string, stream: string, tenant: string, position: string): string => {
+  const own = `event.stream = ${stream} AND event.tenant = ${tenant}`
+  return `(WITH RECURSIVE halved(low, high) AS (
+      SELECT 1::int8, coalesce((SELECT max(event.version) FROM ${events} AS event WHERE ${own}), 0) + 1
+      UNION ALL
+      SELECT CASE WHEN found.position <= ${position} THEN found.version + 1 ELSE low END,
+        CASE WHEN found.position <= ${position} THEN high ELSE (low + high) / 2 END
+      FROM halved LEFT JOIN LATERAL (
+        SELECT event.version, event.position FROM ${events} AS event
+        WHERE ${own} AND event.version >= (low + high) / 2 ORDER BY event.version LIMIT 1
+      ) AS found ON true
+      WHERE low < high
+    ) SELECT low FROM halved WHERE low >= high)`
 }
 
 type Source =

@@ -158,23 +158,32 @@ const byColumn = (
   serves: ["tenant", serves]
 })
 
-/** In a stream, versions and positions go up together; the index has the versions, so the position is sought by halving. */
+/**
+ * In a stream, versions and positions go up together; the index has the versions, so positions are sought by halving: else each
+ * page would pass over all pages before it.
+ */
 const ofStream = (sql: EventSql, page: Driver.LogPage, stream: string, run: Run): Source => {
   const source: Source = { ...byIndex(sql, "stream"), serves: ["stream", "tenant"] }
   if (page.tenant === undefined) return { ...source, where: ["event.stream = ?"], params: [stream] }
   const params = [stream, page.tenant]
   const where = ["event.stream = ?", "event.tenant = ?"]
-  if (page.after === 0) return { ...source, where, params, order: "event.version" }
-  const first = (version: number) => run(sql.firstOfStream, [...params, version])[0] as [number, number] | undefined
-  let low = 1
-  let high = run(sql.status, [...params, ...params])[0]![0] + 1
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2)
-    const found = first(middle)
-    if (found === undefined || found[1] > page.after) high = middle
-    else low = found[0] + 1
+  const ordered = { ...source, order: "event.version" }
+  const firstBeyond = (position: number): number => {
+    let low = 1
+    let high = run(sql.status, [...params, ...params])[0]![0] + 1
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      const found = run(sql.firstOfStream, [...params, middle])[0] as [number, number] | undefined
+      if (found === undefined || found[1] > position) high = middle
+      else low = found[0] + 1
+    }
+    return low
   }
-  return { ...source, where: [...where, "event.version >= ?"], params: [...params, low], order: "event.version" }
+  if (page.backwards) {
+    return { ...ordered, where: [...where, "event.version < ?"], params: [...params, firstBeyond(page.to)] }
+  }
+  if (page.after === 0) return { ...ordered, where, params }
+  return { ...ordered, where: [...where, "event.version >= ?"], params: [...params, firstBeyond(page.after)] }
 }
 
 const ofItem = (sql: EventSql, page: Driver.LogPage, item: Query.Item, run: Run): ReadonlyArray<Source> => {

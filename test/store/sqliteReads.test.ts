@@ -112,7 +112,11 @@ describe("SQLite: reads", () => {
         assert.notMatch(plan, /SCAN event|TEMP B-TREE/)
       }
       const expected: ReadonlyArray<readonly [EventStore.ReadAllOptions, (plan: string) => void, tenant?: string]> = [
-        [{ stream: "a-1", after: 100 }, index("stream")],
+        [{ stream: "a-1", after: 100 }, (plan) => assert.include(plan, "(stream=? AND tenant=? AND version>?)")],
+        [
+          { stream: "a-1", to: 5_000, backwards: true },
+          (plan) => assert.include(plan, "(stream=? AND tenant=? AND version<?)")
+        ],
         [{ category: "b", backwards: true }, index("category")],
         [{ types: ["Rare"] }, index("type")],
         [{ types: ["Rare"], category: "a" }, index("type")],
