@@ -77,7 +77,7 @@ export const sqlite = async (): Promise<Place & { readonly filename: string }> =
   }
 }
 
-export const postgres = async (): Promise<Place> => {
+export const postgres = async (): Promise<Place & { readonly url: string }> => {
   const url = await Server.create()
   const open = () =>
     ManagedRuntime.make(Layer.orDie(Postgres.layer({ url: Redacted.make(url), maxConnections: Server.poolSize })))
@@ -90,6 +90,7 @@ export const postgres = async (): Promise<Place> => {
     "$1::int8"
   )
   return {
+    url,
     open,
     grow: async (from, to) => {
       const client = new Pg.Client(url)
