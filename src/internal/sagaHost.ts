@@ -10,5 +10,6 @@ export const host = (runner: Runner, parent: string): Host => ({
   step: (request) => step(runner, parent, request),
   sleep: (name, key, duration) => sleep(runner, parent, name, key, duration),
   signal: (request) => signal(runner, parent, request),
-  nested: (name, key, body) => Effect.suspend(() => nested(runner, parent, name, key, body))
+  nested: (name, key, body) =>
+    Effect.suspend(() => nested(runner, parent, name, key, body, (inner) => host(runner, inner)))
 })

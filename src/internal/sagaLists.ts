@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Correlation from "../event/Correlation.ts"
 import type { Change, ListOptions, Service } from "../saga/SagaEngine.ts"
 import type { AskError } from "../saga/SagaError.ts"
 import * as Journal from "../saga/SagaJournal.ts"
@@ -61,7 +62,7 @@ export const make = (engine: {
       Effect.flatMap(Effect.forEach((recorded) => {
         const { id, saga } = recorded.payload
         const first = Journal.Sagas.readPage(Journal.idOf(saga, id), { to: 1 })
-        return Effect.map(first, ({ events: [started] }): Summary => ({
+        return Effect.map(inTenant(recorded.metadata.tenant, first), ({ events: [started] }): Summary => ({
           saga,
           id,
           version: started?.payload._tag === "SagaStarted" ? started.payload.version : 0,
@@ -147,6 +148,13 @@ export const make = (engine: {
 
   return { list, statistics, changes, interventions }
 }
+
+const inTenant = <A, E, R>(tenant: string | undefined, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.locallyWith(
+    effect,
+    Correlation.currentCorrelation,
+    ({ tenant: _, ...rest }) => tenant === undefined ? rest : { ...rest, tenant }
+  )
 
 /** The state that an event brings a saga into, where it does. */
 const stateAfter = (event: Journal.JournalEvent): State | undefined => {

@@ -2,12 +2,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HashSet from "effect/HashSet"
-import { Running } from "../saga/SagaDefinition.ts"
+import { type Host, Running } from "../saga/SagaDefinition.ts"
 import * as Journal from "../saga/SagaJournal.ts"
 import { invalid } from "./sagaActivity.ts"
 import { nameProblem } from "./saga.ts"
 import { compensateAll } from "./sagaCompensation.ts"
-import { host } from "./sagaHost.ts"
 import { identity } from "./sagaIdentity.ts"
 import * as Machine from "./sagaMachine.ts"
 import type { Runner } from "./sagaRunner.ts"
@@ -18,7 +17,8 @@ export const nested = (
   parent: string,
   name: string,
   key: string | undefined,
-  body: Effect.Effect<any, any, any>
+  body: Effect.Effect<any, any, any>,
+  hostOf: (parent: string) => Host
 ): Effect.Effect<any, any, any> => {
   const problem = nameProblem(name)
   if (problem !== undefined) return invalid(runner, name, "name", problem)
@@ -27,7 +27,7 @@ export const nested = (
   if (runner.claimed.has(claim)) return invalid(runner, id, "duplicate")
   runner.claimed.add(claim)
   return Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.exit(restore(Effect.provideService(body, Running, host(runner, id)))), (exit) => {
+    Effect.flatMap(Effect.exit(restore(Effect.provideService(body, Running, hostOf(id)))), (exit) => {
       if (Exit.isSuccess(exit) || runner.closed || runner.halted) return exit
       // Past the pivot nothing is undone, and under a rollback of the whole that one does it.
       if (Machine.pivotState(runner.state) === "passed") return exit

@@ -70,7 +70,7 @@ export type Told = "accepted" | "duplicate" | "late"
 export type Resolution = { readonly value: unknown } | { readonly failure: unknown }
 
 /**
- * Which sagas a list shows: those that meet everything that is asked for, the oldest first.
+ * Which sagas a list shows: those that meet everything that is asked for, of every tenant, the oldest first.
  *
  * Sagas in flight come from a projection that the engine keeps; ended ones are read from the store by their state.
  *

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { Failure, InterventionReason, Kind, Reason } from "./SagaJournal.ts"
+import { Failure, InterventionReason, type Kind, type Reason } from "./SagaJournal.ts"
 
 const maybe = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 
