@@ -5,7 +5,13 @@ import * as Publisher from "effect-skald/bus/Publisher"
 import * as Subscription from "effect-skald/bus/Subscription"
 import * as Event from "effect-skald/event/Event"
 import * as RetryPolicy from "effect-skald/resilience/RetryPolicy"
-import { Deferred, Effect, Exit, Fiber, ManagedRuntime, PubSub, Schema } from "effect"
+import * as Selector from "effect-skald/bus/Selector"
+import { getInMemoryMessageBus } from "@event-driven-io/emmett"
+import { Deferred, Effect, Either, Exit, Fiber, ManagedRuntime, PubSub, Schema } from "effect"
+import { AsyncLocalStorage } from "node:async_hooks"
+import { randomUUID } from "node:crypto"
+import { EventEmitter } from "node:events"
+import { setTimeout as sleep } from "node:timers/promises"
 import * as Kit from "./kit.ts"
 
 const size = (context: Kit.Context, messages: number) => context.quick ? Math.ceil(messages / 10) : messages
@@ -85,6 +91,153 @@ const pubSub = {
   }
 }
 
+/** What a handler of another bus has to do by itself for the same: an own copy, its cause, attempts, retries, counts. */
+const guarded = (handle: (event: ReturnType<typeof Placed>) => void) => {
+  const cause = new AsyncLocalStorage<{ readonly correlationId: string; readonly causationId: string }>()
+  const counts = { handled: 0, failed: 0, millis: 0 }
+  const dead: Array<{ readonly event: unknown; readonly error: unknown; readonly attempts: number }> = []
+  return async (message: string): Promise<void> => {
+    const { event, id, metadata } = JSON.parse(message) as {
+      readonly id: string
+      readonly event: ReturnType<typeof Placed>
+      readonly metadata: { readonly correlationId: string }
+    }
+    const decoded = Schema.decodeUnknownSync(Placed)(event)
+    for (let attempt = 1;; attempt++) {
+      const began = performance.now()
+      try {
+        await cause.run({ correlationId: metadata.correlationId, causationId: id }, async () => handle(decoded))
+        counts.handled++
+        return
+      } catch (error) {
+        counts.failed++
+        if (attempt === 4) return void dead.push({ event, error, attempts: attempt })
+        await sleep(1_000 * 2 ** attempt)
+      } finally {
+        counts.millis += performance.now() - began
+      }
+    }
+  }
+}
+
+const encoded = (event: ReturnType<typeof Placed>): string => {
+  const id = randomUUID()
+  return JSON.stringify({ id, event: Schema.encodeSync(Placed)(event), metadata: { correlationId: id } })
+}
+
+interface Told {
+  readonly type: "Placed"
+  readonly data: { readonly message: string }
+}
+
+/** Emmett's bus calls its handlers; what they must do for the same guarantees is theirs. */
+const emmett = {
+  setup: (context: Kit.Context) => events(size(context, messages)),
+  run: async (given: ReturnType<typeof events>) => {
+    const counted = counting(given.length)
+    const bus = getInMemoryMessageBus()
+    const handle = guarded(counted.handle)
+    bus.subscribe<Told>((event: Told) => handle(event.data.message), "Placed")
+    for (const event of given) await bus.publish<Told>({ type: "Placed", data: { message: encoded(event) } })
+    await Effect.runPromise(counted.done)
+    return given.length
+  }
+}
+
+/** An emitter forgets the promise of its listener; a queue before it keeps the order and the number in flight. */
+const emitter = {
+  setup: (context: Kit.Context) => events(size(context, messages)),
+  run: async (given: ReturnType<typeof events>) => {
+    const counted = counting(given.length)
+    const source = new EventEmitter()
+    const handle = guarded(counted.handle)
+    const waiting: Array<string> = []
+    let running = false
+    source.on("Placed", async (message: string) => {
+      waiting.push(message)
+      if (running) return
+      running = true
+      for (let at = 0; at < waiting.length; at++) await handle(waiting[at]!)
+      waiting.length = 0
+      running = false
+    })
+    for (const event of given) source.emit("Placed", encoded(event))
+    await Effect.runPromise(counted.done)
+    return given.length
+  }
+}
+
+/** Of so many subscriptions, half to a subject of their own and half with wildcards, four select each message. */
+const routing = (subscriptions: number) =>
+  Kit.measure(`routing over ${subscriptions.toLocaleString("en-US")} subscriptions with wildcards, four selected`, {
+    unit: "messages/s",
+    ours: {
+      setup: () => {
+        const router = Selector.router<number>()
+        const select = (pattern: string) => Either.getOrThrow(Selector.make(pattern))
+        for (let n = 0; n < subscriptions; n += 4) {
+          router.add(n, select(`shop.${n}.placed`))
+          router.add(n + 1, select(`shop.${n}.*`))
+          router.add(n + 2, select(`shop.${n}.**`))
+          router.add(n + 3, select(`*.${n}.placed`))
+        }
+        return { router, subjects: Array.from({ length: 1_000 }, (_, n) => (n * 97 * 4) % subscriptions) }
+      },
+      run: ({ router, subjects }, context) => {
+        const count = size(context, 200_000)
+        let selected = 0
+        for (let n = 0; n < count; n++) {
+          const shop = subjects[n % subjects.length]!
+          selected += router.route({ type: "Placed", subject: `shop.${shop - shop % 4}.placed` }).length
+        }
+        if (selected !== count * 4) throw new Error(`${selected} selected in place of ${count * 4}`)
+        return count
+      }
+    }
+  })
+
+/** What a backlog holds of heap for each message while it is worked off; the consumer's own part does not grow with it. */
+const backlog = (count: number) =>
+  Kit.measure(`heap for each message of a backlog of ${count.toLocaleString("en-US")}, at its highest`, {
+    unit: "bytes",
+    better: "lower",
+    rounds: 1,
+    ours: {
+      value: async (_, context) => {
+        const total = size(context, count)
+        return await Effect.runPromise(
+          Effect.scoped(Effect.gen(function*() {
+            const options = { events: [Placed], handler: () => Effect.void } as const
+            yield* Effect.scoped(Subscription.run("bench", options))
+            const page = 10_000
+            Kit.gc()
+            const before = process.memoryUsage().heapUsed
+            for (let n = 0; n < total; n += page) {
+              yield* orders.publishAll(Array.from({ length: page }, (_, at) => Placed({ order: "o", amount: n + at })))
+            }
+            let highest = 0
+            let seen = 0
+            const done = yield* Deferred.make<void>()
+            yield* Subscription.run("bench", {
+              ...options,
+              concurrency: 8,
+              handler: () =>
+                Effect.sync(() => {
+                  if (seen % 100_000 === 0) {
+                    Kit.gc()
+                    highest = Math.max(highest, process.memoryUsage().heapUsed)
+                  }
+                  if (++seen === total) Deferred.unsafeDone(done, Exit.void)
+                })
+            })
+            yield* Deferred.await(done)
+            return (highest - before) / total
+          })).pipe(Effect.provide(EventBus.layerMemory))
+        )
+      }
+    }
+  })
+
 export default [
   Kit.compare("publish to handler, in memory", {
     unit: "messages/s",
@@ -92,5 +245,21 @@ export default [
     goal: 0.25,
     ours,
     theirs: pubSub
-  })
+  }),
+  Kit.compare("publish to handler, beside Emmett", {
+    unit: "messages/s",
+    peer: "Emmett's bus, same guarantees by hand",
+    goal: 1,
+    ours,
+    theirs: emmett
+  }),
+  Kit.compare("publish to handler, beside an emitter", {
+    unit: "messages/s",
+    peer: "EventEmitter, same guarantees by hand",
+    goal: 1,
+    ours,
+    theirs: emitter
+  }),
+  ...[100, 1_000, 10_000, 100_000].map(routing),
+  ...[10_000, 100_000, 1_000_000].map(backlog)
 ]
