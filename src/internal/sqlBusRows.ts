@@ -1,27 +1,14 @@
 import type { Depth } from "../bus/BusDriver.ts"
-import { BusError, type BusReason } from "../bus/BusError.ts"
+import { BusError } from "../bus/BusError.ts"
 import type { Message } from "../bus/Message.ts"
 import type { Serialized } from "../event/PayloadFormat.ts"
-import type { StoreError, StoreReason } from "../store/StoreError.ts"
+import type { StoreError } from "../store/StoreError.ts"
+import * as BusErrorOf from "./busErrorOf.ts"
 import type { Registry } from "./sqlBusDatabase.ts"
-
-const reasons: { readonly [reason in StoreReason]: BusReason } = {
-  unavailable: "unavailable",
-  busy: "unavailable",
-  full: "full",
-  readOnly: "refused",
-  corrupt: "corrupt",
-  closed: "closed",
-  timeout: "timeout",
-  hook: "unknown",
-  unknown: "unknown"
-}
 
 /** What went wrong in the database, as the bus says it. */
 export const busError = (operation: string, error: StoreError | BusError): BusError =>
-  error._tag === "BusError"
-    ? error
-    : new BusError({ reason: reasons[error.reason], operation, cause: error.cause })
+  error._tag === "BusError" ? error : BusErrorOf.busError(operation, error)
 
 /** The list of subscriptions out of its rows: epoch, id, name, selector; one without a subscription where there is none. */
 export const registry = (rows: ReadonlyArray<ReadonlyArray<any>>): Registry => ({
