@@ -1,5 +1,5 @@
 /**
- * How late timers come, with 10,000 of them armed: those that come due within two seconds, beside as many that wait for a year.
+ * How late timers come, with 10,000 of them armed: those that come due within five seconds, beside as many that wait for a year.
  * Run with `npx tsx bench/timers.ts`; PostgreSQL takes part where `SKALD_POSTGRES_URL` says where it is.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
@@ -13,7 +13,7 @@ import { join } from "node:path"
 
 const armed = 10_000
 const comeDue = 5_000
-const spread = 2_000
+const spread = 5_000
 
 const quantile = (sorted: ReadonlyArray<number>, q: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]!

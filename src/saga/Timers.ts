@@ -24,7 +24,7 @@ import type { StoreError } from "../store/StoreError.ts"
  * @since 0.1.0
  * @category constants
  */
-export const defaultChunk = 100
+export const defaultChunk = 250
 
 /**
  * How long a process has a chunk of timers to itself without renewing that; after it another process takes them.
