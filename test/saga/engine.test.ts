@@ -362,6 +362,41 @@ describe("engine", () => {
     }).pipe(Effect.provide(engine(live)))
   })
 
+  test("a status is what the journal says: the same to the engine that ran the saga and to one that reads it", () => {
+    const log: Array<string> = []
+    const Reads = define("reads")
+    const live = Reads.toLayer(({ id }) =>
+      Effect.gen(function*() {
+        yield* step(log, "a")
+        yield* Effect.all([step(log, "b"), Effect.ignore(step(log, "c", new Failed({ why: "c" })))], { concurrency: 2 })
+        yield* Effect.ignore(Saga.nested("n", Effect.zipRight(step(log, "d"), Effect.fail(new Failed({ why: "n" })))))
+        yield* Effect.raceFirst(step(log, "slow", Effect.never), step(log, "quick"))
+        if (id === "fails") return yield* new Failed({ why: "told to" })
+        if (id === "waits") yield* Saga.signal("go", { schema: Schema.String })
+        return "done"
+      })
+    )
+    const ids = ["completes", "fails", "waits"]
+    const all = Effect.forEach(ids, (id) => Reads.status(id))
+    return Effect.gen(function*() {
+      const ran = yield* Effect.gen(function*() {
+        yield* Reads.run({ id: "completes" })
+        yield* Effect.flip(Reads.run({ id: "fails" }))
+        yield* Reads.start({ id: "waits" })
+        yield* until(Reads, "waits", "waiting")
+        return yield* all
+      }).pipe(Effect.provide(engine(live)))
+      const read = yield* Effect.provide(all, SagaEngine.layerOf(Layer.empty, { withoutUnregistered: true }))
+      equal(read, ran)
+      equal(ran.map(({ state }) => state), ["completed", "compensated", "waiting"])
+      const undone = ran.map(({ steps }) =>
+        steps.filter(({ compensation }) => compensation === "undone").map(({ step }) => step).sort()
+      )
+      // What failed, lost a race, or was given up is undone before a commit; all of it in a rollback.
+      equal(undone, [["c", "n/d", "slow"], ["a", "b", "c", "n/d", "quick", "slow"], ["n/d"]])
+    })
+  })
+
   test("lists and statistics: by state and name, ended ones too", () =>
     Effect.gen(function*() {
       const Lists = define("lists")
