@@ -79,6 +79,11 @@ export interface Options {
   readonly subscriptions?: ReadonlyArray<string> | undefined
   /** {@link defaultEvery} when not given. What this process puts aside is seen at once. */
   readonly every?: Duration.DurationInput | undefined
+  /**
+   * What the lease is called by: layers of one name, in several processes, share the work. Its subscriptions, or `*`, when not
+   * given, so that layers for different subscriptions work side by side.
+   */
+  readonly name?: string | undefined
   /** How the lease is held; by its defaults a process that was killed is replaced within 10 seconds. */
   readonly lease?: Lease.Options | undefined
 }

@@ -100,6 +100,7 @@ export const layer = (
       const table = sql(`${prefix}outbox`)
       const atomically = transact(sql, "SqlOutbox.atomically")
       return yield* StagedMessages.makeEncoded({
+        name: `${prefix}outbox`,
         add: (messages) =>
           Effect.forEach(
             parts(messages),

@@ -50,6 +50,8 @@ export interface Staged {
  * @category models
  */
 export interface Encoded {
+  /** Which of several outboxes it is: relays of one name share the work. */
+  readonly name: string
   /** Writes messages in the transaction that the fiber is in; in one of their own where there is none. */
   readonly add: (messages: ReadonlyArray<Message>) => Effect.Effect<void, BusError>
   /** The first of those that were committed, by their place, which is that in which they were written. */

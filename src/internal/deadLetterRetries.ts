@@ -19,7 +19,8 @@ import * as Faults from "./faults.ts"
 /** How many are read at a time. */
 const batchSize = 100
 
-const leaseName = "dead-letters/retries"
+const leaseName = ({ name, subscriptions }: Options): string =>
+  `:dead-letters/${name ?? (subscriptions === undefined ? "*" : Array.from(new Set(subscriptions)).sort().join(" "))}`
 
 export const layer = (
   options: Options,
@@ -49,18 +50,19 @@ export const layer = (
         Effect.logWarning("automatic retries of dead letters are interrupted", error),
         Effect.sleep(Duration.millis(every))
       )
-    const work = leases.withLease(leaseName, options.lease)(Effect.forever(round))
+    const work = leases.withLease(leaseName(options), options.lease)(Effect.forever(round))
     yield* Effect.forkScoped(Effect.interruptible(Effect.forever(Effect.catchAll(work, failed))))
   }))
 
 const check = (
-  { every, schedule }: Options,
+  options: Options,
   standard: Duration.Duration
 ): Effect.Effect<
   { readonly every: number; readonly schedule: SchedulePosition.Resumable<unknown, unknown> },
   InvalidInput
 > =>
   Effect.suspend(() => {
+    const { every, schedule } = options
     const faults: Array<Fault> = []
     const pause = Duration.decodeUnknown(every ?? standard)
     const usable = Option.isSome(pause) && Duration.isFinite(pause.value) && Duration.toMillis(pause.value) >= 1
@@ -69,6 +71,8 @@ const check = (
         new Fault({ path: "every", problem: `must be a duration of 1 ms or more, got ${Faults.show(every)}` })
       )
     }
+    const nameProblem = Faults.nameProblem(leaseName(options))
+    if (nameProblem !== undefined) faults.push(new Fault({ path: "name", problem: nameProblem }))
     const resumable = SchedulePosition.timed(schedule)
     if (Either.isLeft(resumable)) faults.push(new Fault({ path: "schedule", problem: resumable.left.message }))
     const [first, ...rest] = faults

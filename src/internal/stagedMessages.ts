@@ -19,7 +19,7 @@ import * as EventBus from "./eventBus.ts"
 import * as Faults from "./faults.ts"
 import { keepOn, reconnect } from "./outbox.ts"
 
-const leaseName = ":outbox"
+const leaseName = ({ name }: Encoded): string => `:outbox-table/${name}`
 
 const capabilities: ReadonlyArray<Driver.Capability> = ["delay", "priority", "transactions"]
 
@@ -147,7 +147,7 @@ export const relay = (
         return Effect.as(done, staged.length)
       })
     const work = (reset: Effect.Effect<void>) =>
-      leases.withLease(leaseName, options.lease)((held) =>
+      leases.withLease(leaseName(driver), options.lease)((held) =>
         Effect.forever(
           Effect.flatMap(
             batchOf(held),

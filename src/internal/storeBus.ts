@@ -56,6 +56,7 @@ export const make = (settings: Settings): Effect.Effect<Driver.Driver<Capabiliti
     const checkpoints = yield* CheckpointStore
     const formats = yield* PayloadFormat
     const services = yield* Effect.context<Services>()
+    const checkpointOf = (group: string): string => `:bus/${settings.category}/${group}`
     /** Who consumes, of those subscriptions that end with the last of them. */
     const consumers = new Map<string, number>()
 
@@ -141,8 +142,6 @@ export const make = (settings: Settings): Effect.Effect<Driver.Driver<Capabiliti
       deadLetters: inner.deadLetters
     } satisfies Driver.Driver<Capabilities>
   })
-
-const checkpointOf = (group: string): string => `:bus/${group}`
 
 const selectsNothing = (selector: Selector.Selector): boolean =>
   selector._tag === "Types" && selector.types.length === 0

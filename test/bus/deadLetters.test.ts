@@ -230,6 +230,24 @@ describe("automatic retries", () => {
       expect(yield* listed()).toEqual([])
     }).pipe(Effect.provide(layer)))
 
+  it.scoped("layers for different subscriptions, each with its Schedule, work side by side", () =>
+    Effect.gen(function*() {
+      const mail = yield* failing("mail", () => true)
+      const other = yield* failing("other", () => true)
+      const layerFor = (subscription: string, schedule: Schedule.Schedule<unknown>) =>
+        Layer.launch(DeadLetterRetries.layer({ schedule, subscriptions: [subscription] })).pipe(Effect.forkScoped)
+      yield* layerFor("mail", DeadLetterRetries.exponential)
+      yield* layerFor("other", DeadLetterRetries.linear)
+      yield* place(1)
+      yield* settle
+      yield* TestClock.adjust("3 seconds")
+      yield* settle
+      expect([mail.length, other.length]).toEqual([3, 1])
+      yield* TestClock.adjust("57 seconds")
+      yield* settle
+      expect([mail.length, other.length]).toEqual([6, 2])
+    }).pipe(Effect.provide(layer)))
+
   it.effect("a Schedule that looks at errors, and a pause that is none, are refused at once", () =>
     Effect.gen(function*() {
       const refused = yield* Effect.flip(Effect.scoped(Layer.build(DeadLetterRetries.layer({
@@ -328,11 +346,11 @@ describe("the service", () => {
       expect(yield* letters.purge("2 days")).toBe(0)
       expect(yield* letters.purge("1 day")).toBe(0)
       expect(yield* letters.purge("23 hours")).toBe(120)
-      yield* Layer.launch(DeadLetters.layerExpiry()).pipe(Effect.forkScoped)
+      yield* Layer.launch(DeadLetters.layerExpiry({ every: "1 day" })).pipe(Effect.forkScoped)
       yield* TestClock.adjust(DeadLetters.defaultKeep)
       yield* settle
       expect(yield* listed()).toHaveLength(3)
-      yield* TestClock.adjust(DeadLetters.defaultExpiryEvery)
+      yield* TestClock.adjust("1 day")
       yield* settle
       expect(yield* listed()).toEqual([])
       const refused = yield* Effect.flip(letters.purge(Infinity))

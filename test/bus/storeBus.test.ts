@@ -128,9 +128,9 @@ onBoth("a bus backed by the store", (stores) => {
       yield* bus.publish(Placed({ n: 1 }))
       yield* until(() => seen.length === 1, "the message")
       const checkpoints = yield* CheckpointStore
-      expect(Option.isSome(yield* checkpoints.get(":bus/s"))).toBe(true)
+      expect(Option.isSome(yield* checkpoints.get(":bus/published/s"))).toBe(true)
       yield* Scope.close(scope, Exit.void)
-      expect(Option.isNone(yield* checkpoints.get(":bus/s"))).toBe(true)
+      expect(Option.isNone(yield* checkpoints.get(":bus/published/s"))).toBe(true)
     }).pipe(Effect.provide(layer)))
 
   it.scopedLive("retries, order by key, dead letters and reprocessing are those of any bus", () =>
