@@ -13,7 +13,7 @@ import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Faults from "../internal/faults.ts"
 import * as Dialect from "../internal/sqlDialect.ts"
 import { isDead } from "../internal/timers.ts"
-import type { StoreError } from "../store/StoreError.ts"
+import type { StoreError } from "./SagaError.ts"
 import * as Timers from "./Timers.ts"
 
 /**
