@@ -6,6 +6,7 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type * as Driver from "../store/Driver.ts"
 import { StoreError } from "../store/StoreError.ts"
+import * as GroupCommit from "./groupCommit.ts"
 import * as Batch from "./postgresBatch.ts"
 
 /** What writes a batch: in one round trip, one transaction. */
@@ -18,27 +19,9 @@ export interface Writer {
   readonly wait: (prepared: Batch.Prepared) => Effect.Effect<Batch.Answer, StoreError>
 }
 
-/** One append on its way: on the list, then being written, then answered (or its appender has gone). */
-interface Entry {
-  readonly prepared: Batch.Prepared
-  state: "waiting" | "writing" | "ended"
-  settle: (answer: Batch.Answer | StoreError) => void
-  /** Where it waits for locks: who runs it, so that one who is interrupted does not wait for them. */
+/** An append on its way, and who runs it where it waits for locks: one who is interrupted does not wait for them. */
+interface Entry extends GroupCommit.Entry<Batch.Prepared> {
   runner: Fiber.RuntimeFiber<void> | undefined
-  /** One who was interrupted and waits for the end. */
-  onEnd: (() => void) | undefined
-}
-
-const operation = "EventStore.append"
-
-/** Whatever happens to a call, its appends are answered. */
-const asFailure = (cause: Cause.Cause<StoreError>): Effect.Effect<never, StoreError> => {
-  const failure = Cause.failureOption(cause)
-  return Effect.fail(
-    failure._tag === "Some"
-      ? failure.value
-      : new StoreError({ reason: "unknown", operation, cause: Cause.squash(cause) })
-  )
 }
 
 /**
@@ -166,15 +149,15 @@ export const make = (
       for (const entry of entries) entry.state = "writing"
       const batch = Batch.inOrder(entries.map(({ prepared }) => prepared))
       Runtime.runFork(runtime)(
-        Effect.map(Effect.either(Effect.catchAllCause(writer.attempt(batch), asFailure)), (result) => {
+        Effect.map(Effect.either(Effect.catchAllCause(writer.attempt(batch), GroupCommit.asFailure)), (result) => {
           calls--
           for (const entry of entries) letGo(entry)
-          if (Either.isLeft(result)) end(entries, () => result.left)
+          if (Either.isLeft(result)) GroupCommit.end(entries, () => result.left)
           else if ("taken" in result.right) apart(entries, result.right.taken)
           else {
             const answers = new Map(result.right.map((answer, index) => [batch[index]!, answer]))
             onCommit()
-            end(entries, ({ prepared }) => answers.get(prepared)!)
+            GroupCommit.end(entries, (index) => answers.get(entries[index]!.prepared)!)
           }
           dispatch()
         })
@@ -185,12 +168,7 @@ export const make = (
     const apart = (entries: ReadonlyArray<Entry>, taken: ReadonlySet<number>): void => {
       const others: Array<Entry> = []
       for (const entry of entries) {
-        if (entry.onEnd !== undefined) {
-          entry.state = "ended"
-          entry.onEnd()
-          continue
-        }
-        entry.state = "waiting"
+        if (!GroupCommit.again(entry)) continue
         if (Array.from(entry.prepared.locks.keys()).some((key) => taken.has(key))) {
           hold(entry)
           contended.push(entry)
@@ -205,31 +183,22 @@ export const make = (
       entry.state = "writing"
       entry.runner = Runtime.runFork(runtime)(
         Effect.matchEffect(
-          Effect.catchAllDefect(writer.wait(entry.prepared), (defect) => asFailure(Cause.die(defect))),
+          Effect.catchAllDefect(writer.wait(entry.prepared), (defect) => GroupCommit.asFailure(Cause.die(defect))),
           {
-            onFailure: (error) => Effect.sync(() => end([entry], () => error)),
+            onFailure: (error) => Effect.sync(() => GroupCommit.end([entry], () => error)),
             onSuccess: (answer) =>
               Effect.sync(() => {
                 onCommit()
-                end([entry], () => answer)
+                GroupCommit.end([entry], () => answer)
               })
           }
         ).pipe(Effect.ensuring(Effect.sync(() => {
           waits--
           letGo(entry)
-          end([entry], () => new StoreError({ reason: "closed", operation }))
+          GroupCommit.end([entry], () => new StoreError({ reason: "closed", operation: GroupCommit.operation }))
           dispatch()
         })))
       )
-    }
-
-    const end = (entries: ReadonlyArray<Entry>, answer: (entry: Entry) => Batch.Answer | StoreError): void => {
-      for (const entry of entries) {
-        if (entry.state === "ended") continue
-        entry.state = "ended"
-        entry.settle(answer(entry))
-        entry.onEnd?.()
-      }
     }
 
     yield* Effect.addFinalizer(() =>
@@ -240,31 +209,16 @@ export const make = (
       })
     )
 
-    /** One whose turn has not come is passed over; one that waits for a lock stops waiting; what is written is waited for. */
+    /** One that waits for a lock stops waiting. */
     const leave = (entry: Entry): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        if (entry.runner !== undefined) return Effect.asVoid(Fiber.interrupt(entry.runner))
-        return Effect.async<void>((resume) => {
-          if (entry.state === "waiting") entry.state = "ended"
-          if (entry.state === "ended") resume(Effect.void)
-          else entry.onEnd = () => resume(Effect.void)
-        })
-      })
+      Effect.suspend(() =>
+        entry.runner === undefined ? GroupCommit.leave(entry) : Effect.asVoid(Fiber.interrupt(entry.runner))
+      )
 
     return (request) =>
       Effect.async((resume) => {
-        if (closed) {
-          return resume(Effect.fail(
-            new StoreError({ reason: "closed", operation, cause: new Error("the event store's scope has ended") })
-          ))
-        }
-        const entry: Entry = {
-          prepared: Batch.prepare(request),
-          state: "waiting",
-          settle: (answer) => resume("_tag" in answer ? Effect.fail(answer) : Effect.succeed(answer)),
-          runner: undefined,
-          onEnd: undefined
-        }
+        if (closed) return resume(GroupCommit.closed)
+        const entry: Entry = { ...GroupCommit.entry(Batch.prepare(request), resume), runner: undefined }
         list.push(entry)
         listed += entry.prepared.events
         schedule()

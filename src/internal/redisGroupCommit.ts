@@ -1,10 +1,10 @@
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type * as Driver from "../store/Driver.ts"
-import { StoreError } from "../store/StoreError.ts"
+import type { StoreError } from "../store/StoreError.ts"
+import * as GroupCommit from "./groupCommit.ts"
 import * as Batch from "./redisBatch.ts"
 
 /** What writes a batch by one call of the script: the answers, or that somebody's hook holds the log. */
@@ -18,16 +18,7 @@ export interface Gate {
   readonly onOpen: (run: () => void) => void
 }
 
-/** One append on its way: on the list, then being written, then answered (or its appender has gone). */
-interface Entry {
-  readonly prepared: Batch.Prepared
-  state: "waiting" | "writing" | "ended"
-  settle: (answer: Batch.Answer) => void
-  /** One who was interrupted and waits for the end. */
-  onEnd: (() => void) | undefined
-}
-
-const operation = "EventStore.append"
+type Entry = GroupCommit.Entry<Batch.Prepared>
 
 /** The most of one call, so that others' commands do not wait long for it; an append beyond it goes by itself. */
 const maxAppends = 128
@@ -102,10 +93,10 @@ export const make = (
       for (const entry of entries) entry.state = "writing"
       fork(
         Effect.map(
-          Effect.either(Effect.catchAllCause(write(entries.map(({ prepared }) => prepared)), asFailure)),
+          Effect.either(Effect.catchAllCause(write(entries.map(({ prepared }) => prepared)), GroupCommit.asFailure)),
           (result) => {
             calls--
-            if (Either.isLeft(result)) end(entries, () => result.left)
+            if (Either.isLeft(result)) GroupCommit.end(entries, () => result.left)
             else if (result.right === "held") again(entries)
             else {
               const answers = result.right
@@ -114,7 +105,7 @@ export const make = (
                 if (!("_tag" in answer) && !answer.repeated) last = Math.max(last, Batch.lastPosition(answer))
               }
               if (last > 0) onCommit(last)
-              end(entries, (index) => answers[index]!)
+              GroupCommit.end(entries, (index) => answers[index]!)
             }
             dispatch()
           }
@@ -124,14 +115,7 @@ export const make = (
 
     /** Nothing was written: they stand first again, and wait for the log. */
     const again = (entries: ReadonlyArray<Entry>): void => {
-      for (const entry of entries) {
-        if (entry.onEnd === undefined) entry.state = "waiting"
-        else {
-          entry.state = "ended"
-          entry.onEnd()
-        }
-      }
-      list = [...entries, ...list]
+      list = [...entries.filter(GroupCommit.again), ...list]
       if (waits) return
       waits = true
       fork(Effect.zipRight(
@@ -141,15 +125,6 @@ export const make = (
           dispatch()
         })
       ))
-    }
-
-    const end = (entries: ReadonlyArray<Entry>, answer: (index: number) => Batch.Answer): void => {
-      for (let index = 0; index < entries.length; index++) {
-        const entry = entries[index]!
-        entry.state = "ended"
-        entry.settle(answer(index))
-        entry.onEnd?.()
-      }
     }
 
     gate.onOpen(dispatch)
@@ -162,39 +137,12 @@ export const make = (
       })
     )
 
-    /** One whose turn has not come is passed over; what is being written is waited for. */
-    const leave = (entry: Entry): Effect.Effect<void> =>
-      Effect.async<void>((resume) => {
-        if (entry.state === "waiting") entry.state = "ended"
-        if (entry.state === "ended") resume(Effect.void)
-        else entry.onEnd = () => resume(Effect.void)
-      })
-
     return (request) =>
       Effect.async((resume) => {
-        if (closed) {
-          return resume(Effect.fail(
-            new StoreError({ reason: "closed", operation, cause: new Error("the event store's scope has ended") })
-          ))
-        }
-        const entry: Entry = {
-          prepared: Batch.prepare(request),
-          state: "waiting",
-          settle: (answer) => resume("_tag" in answer ? Effect.fail(answer) : Effect.succeed(answer)),
-          onEnd: undefined
-        }
+        if (closed) return resume(GroupCommit.closed)
+        const entry = GroupCommit.entry(Batch.prepare(request), resume)
         list.push(entry)
         schedule()
-        return leave(entry)
+        return GroupCommit.leave(entry)
       })
   })
-
-/** Whatever happens to a call, its appends are answered. */
-const asFailure = (cause: Cause.Cause<StoreError>): Effect.Effect<never, StoreError> => {
-  const failure = Cause.failureOption(cause)
-  return Effect.fail(
-    failure._tag === "Some"
-      ? failure.value
-      : new StoreError({ reason: "unknown", operation, cause: Cause.squash(cause) })
-  )
-}
