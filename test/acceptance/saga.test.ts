@@ -160,7 +160,7 @@ onBoth("acceptance: sagas", (layer) => {
         success: Schema.Void,
         error: Schema.Never,
         idempotencyKey: ({ id }) => id,
-        deadline: "1 minute"
+        deadline: "600 millis"
       })
       const live = Slow.toLayer(({ id, wait }) =>
         Effect.gen(function*() {
@@ -169,21 +169,21 @@ onBoth("acceptance: sagas", (layer) => {
             execute: () => Effect.void,
             compensate: () => Effect.sync(() => void undone.push(id))
           })
-          yield* Saga.sleep("wait", `${wait} seconds`)
+          yield* Saga.sleep("wait", `${wait} millis`)
         })
       )
       return Effect.gen(function*() {
-        const quick = yield* Effect.fork(Slow.run({ id: "quick", wait: 30 }))
-        const late = yield* Effect.fork(Slow.run({ id: "late", wait: 300 }))
+        const quick = yield* Effect.fork(Slow.run({ id: "quick", wait: 300 }))
+        const late = yield* Effect.fork(Slow.run({ id: "late", wait: 3_000 }))
         // What is on its way to the disk is not waited for by the test's clock.
         yield* waiting(Slow, ["quick", "late"])
-        yield* TestClock.adjust("30 seconds")
+        yield* TestClock.adjust("300 millis")
         yield* quick
-        yield* TestClock.adjust("30 seconds")
+        yield* TestClock.adjust("300 millis")
         const error = yield* Effect.flip(late)
         equal(error._tag, "SagaTimedOut")
         equal(undone, ["late"])
-        yield* TestClock.adjust("10 minutes")
+        yield* TestClock.adjust("100 millis")
         equal((yield* Slow.status("quick")).state, "completed")
         equal((yield* Slow.status("late")).state, "timedOut")
       }).pipe(over(live))
