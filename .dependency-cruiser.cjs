@@ -15,7 +15,7 @@ const beneath = {
 const wings = Object.keys(beneath)
 
 /** Modules that are pure: they know what an event is, and nothing else of the house. */
-const pure = "^src/(event/Machine|cep/(Pattern|Matcher|Window|Join)|cqrs/Decider)\\.ts$"
+const pure = "^src/(event/Machine|cep/(Aggregation|Join|Matcher|Pattern|Watermark|Window)|cqrs/Decider)\\.ts$"
 
 /** Driver files, by the client they speak through. */
 const clients = "(Sqlite|Sql|Postgres|Pg|MySql|Mysql|MariaDb|Redis|Kafka|Amqp|Nats)"
