@@ -5,8 +5,7 @@ import * as SqlBus from "effect-skald/bus/Sql"
 import * as Subscription from "effect-skald/bus/Subscription"
 import * as Event from "effect-skald/event/Event"
 import * as TcpProxy from "effect-skald/testing/TcpProxy"
-import { Effect, Either, Exit, Layer, Schedule, Scope } from "effect"
-import { Schema } from "effect"
+import { Effect, Either, Exit, Layer, Schedule, Schema, Scope } from "effect"
 import * as Postgres from "../support/postgres.ts"
 import * as Servers from "../support/servers.ts"
 
@@ -87,7 +86,6 @@ Servers.suite("postgres", "bus on PostgreSQL, over a connection that fails", (ur
           expect(acknowledged.length + refused.length).toBe(40)
           yield* bus.publish(Placed({ n: 40 })).pipe(Effect.provide(straight))
           yield* until(() => "the last", () => seen.includes(40))
-          void all
         }))
     }
   })
