@@ -685,6 +685,38 @@ export * as Replay from "./cqrs/Replay.ts"
 export * as ParkedEvents from "./store/ParkedEvents.ts"
 
 /**
+ * Sagas without an orchestrator: which commands follow from which events, and what undoes them.
+ *
+ * @since 0.1.0
+ * @category saga
+ */
+export * as Choreography from "./saga/Choreography.ts"
+
+/**
+ * What can go wrong in a choreography itself.
+ *
+ * @since 0.1.0
+ * @category saga
+ */
+export * as ChoreographyError from "./saga/ChoreographyError.ts"
+
+/**
+ * What a choreography keeps of each of its sagas.
+ *
+ * @since 0.1.0
+ * @category saga
+ */
+export * as ChoreographyJournal from "./saga/ChoreographyJournal.ts"
+
+/**
+ * Which process carries through which sagas.
+ *
+ * @since 0.1.0
+ * @category saga
+ */
+export * as Placement from "./saga/Placement.ts"
+
+/**
  * Sagas as lists: each step gives a record, which is merged into the saga's data.
  *
  * @since 0.1.0
@@ -739,3 +771,11 @@ export * as SagaJournal from "./saga/SagaJournal.ts"
  * @category saga
  */
 export * as SagaStatus from "./saga/SagaStatus.ts"
+
+/**
+ * Durable timers: what is to happen at an instant, however often the process is restarted until then.
+ *
+ * @since 0.1.0
+ * @category saga
+ */
+export * as Timers from "./saga/Timers.ts"
