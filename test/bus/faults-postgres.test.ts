@@ -61,7 +61,7 @@ Servers.suite("postgres", "bus on PostgreSQL, over a connection that fails", (ur
     for (const when of ["before", "after"] as const) {
       it.scopedLive(`cut ${when} the server hears of it: what is acknowledged is there once, what is not is a failure`, () =>
         Effect.gen(function*() {
-          const { all, empty, proxied, proxy, seen, straight, subscribe } = yield* setup(url)
+          const { empty, proxied, proxy, seen, straight, subscribe } = yield* setup(url)
           yield* subscribe("straight")
           const acknowledged: Array<number> = []
           const refused: Array<string> = []
