@@ -200,4 +200,3 @@ export const check = (
     for (const keys of world.keys.values()) equal(keys.size, 1, told())
     return appends
   })
-
