@@ -6,7 +6,7 @@ import Database from "better-sqlite3"
 import * as Projection from "effect-skald/cqrs/Projection"
 import { Schema } from "effect"
 import * as Kit from "./kit.ts"
-import { fill, type Filled } from "./support/filled.ts"
+import { type Place, type Runtime, sqlite } from "./support/filled.ts"
 import { decodePayload, Moved } from "./support/moved.ts"
 
 const State = Schema.Struct({ events: Schema.Number, cents: Schema.Number })
@@ -21,10 +21,23 @@ const fresh = () =>
     apply: ({ cents, events }, { amount }) => ({ events: events + 1, cents: cents + amount })
   })
 
-let filled: Filled | undefined
+interface Filled {
+  readonly filename: string
+  readonly count: number
+  readonly runtime: Runtime
+}
+
+let place: (Place & { readonly filename: string }) | undefined
 /** One file for all rounds: nobody changes it. */
-const setup = async ({ quick }: Kit.Context): Promise<Filled> => filled ??= await fill(quick ? 50_000 : 1_000_000)
-process.once("beforeExit", () => void filled?.remove())
+const setup = async ({ quick }: Kit.Context): Promise<Filled> => {
+  const count = quick ? 50_000 : 1_000_000
+  if (place === undefined) {
+    place = await sqlite()
+    await place.grow(0, count)
+  }
+  return { filename: place.filename, count, runtime: place.open() }
+}
+process.once("beforeExit", () => void place?.remove())
 
 const ours: Kit.Side<Filled> = {
   setup,
@@ -32,7 +45,8 @@ const ours: Kit.Side<Filled> = {
     const { state } = await runtime.runPromise(Projection.catchUp(fresh(), { saveEvery: count }))
     if (state.events !== count) throw new Error(`rebuilt from ${state.events} events of ${count}`)
     return count
-  }
+  },
+  teardown: ({ runtime }) => runtime.dispose()
 }
 
 const raw: Kit.Side<Filled> = {
@@ -64,7 +78,8 @@ const raw: Kit.Side<Filled> = {
     database.close()
     if (state.events !== count) throw new Error(`folded ${state.events} events of ${count}`)
     return count
-  }
+  },
+  teardown: ({ runtime }) => runtime.dispose()
 }
 
 export default [

@@ -103,26 +103,3 @@ export const postgres = async (): Promise<Place & { readonly url: string }> => {
     remove: () => Server.drop(url)
   }
 }
-
-export interface Filled {
-  readonly filename: string
-  readonly count: number
-  readonly runtime: Runtime
-  readonly remove: () => Promise<void>
-}
-
-/** A SQLite file with so many events, which is removed by `remove`. */
-export const fill = async (count: number): Promise<Filled> => {
-  const place = await sqlite()
-  await place.grow(0, count)
-  const runtime = place.open()
-  return {
-    filename: place.filename,
-    count,
-    runtime,
-    remove: async () => {
-      await runtime.dispose()
-      await place.remove()
-    }
-  }
-}
