@@ -64,7 +64,7 @@ const effectsOf = <E, C>(
  *   rules: [Choreography.rule("reserve", { on: [Placed], command: ({ order }) => Reserve({ order }) })]
  * })
  *
- * const program = Law.check(
+ * export const program = Law.check(
  *   ChoreographyLaws.confluence({ choreography, events: FastCheck.array(Arbitrary.make(Placed)) })
  * )
  * ```

@@ -136,7 +136,7 @@ export class CrashBroken extends Schema.TaggedError<CrashBroken>("effect-skald/t
  * ```ts
  * import * as Saga from "effect-skald/saga/Saga"
  * import * as SagaCrash from "effect-skald/testing/SagaCrash"
- * import { Effect, Schema } from "effect"
+ * import { Schema } from "effect"
  *
  * class Refused extends Schema.TaggedError<Refused>()("Refused", {}) {}
  * const Pay = Saga.make("pay", {
