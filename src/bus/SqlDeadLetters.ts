@@ -227,7 +227,7 @@ export const make = (
           Effect.flatMap(
             sql<Row>`SELECT message, retry, letter FROM ${table} WHERE subscription = ${subscription} AND id = ${id}`,
             ([row]): Effect.Effect<DeadLetter | undefined, BusError> =>
-              row === undefined ? Effect.succeed(undefined) : fromRow(row)
+              row === undefined ? Effect.sync(() => undefined) : fromRow(row)
           )
         ),
       page: (filter, after, limit) =>

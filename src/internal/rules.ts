@@ -203,7 +203,7 @@ export const fromStore = (
 
     const work = Effect.gen(function*() {
       const held = yield* leases.acquire(key, options.lease)
-      yield* Effect.raceFirst(follow, held.lost)
+      return yield* Effect.raceFirst(follow, held.lost)
     }).pipe(Effect.scoped)
 
     const follow: Effect.Effect<never, ReadError | PublishError> = Effect.gen(function*() {

@@ -234,7 +234,7 @@ class StepRun {
     return Effect.matchCauseEffect(runner.write([done]), {
       onFailure: (cause) =>
         Cause.isInterrupted(cause) ? Effect.failCause(cause as Cause.Cause<never>) : this.failed(
-          Cause.die(new Error(`the result of ${id} cannot be journaled`, { cause: Cause.squash(cause) })),
+          Cause.die(new TypeError(`the result of ${id} cannot be journaled`, { cause: Cause.squash(cause) })),
           false
         ),
       // A sibling that came first may interrupt it here: then it is known to be lost.

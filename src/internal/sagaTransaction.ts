@@ -61,10 +61,10 @@ class InMemory {
   }
 
   host(parent: string): Host {
+    const refused = (name: string, key: string | undefined) => this.refused(parent, name, key)
     return {
       step: (request) => Effect.suspend(() => this.step(parent, request)),
-      sleep: (name, key, duration) =>
-        Effect.suspend(() => this.refused(parent, name, key) ?? Effect.sleep(duration)),
+      sleep: (name, key, duration) => Effect.suspend(() => refused(name, key) ?? Effect.sleep(duration)),
       signal: () => Effect.dieMessage("a transaction in memory has nobody who could send it a signal"),
       nested: (name, key, body) => Effect.suspend(() => this.nested(parent, name, key, body))
     }

@@ -205,7 +205,7 @@ export const make = (
       depth: (name) =>
         Effect.flatMap(ask, ({ ids }) => {
           const id = ids.get(name)
-          return id === undefined ? Effect.succeed(undefined) : timed((now) => database.depth(id, now))
+          return id === undefined ? Effect.sync(() => undefined) : timed((now) => database.depth(id, now))
         }),
       groups: Effect.map(ask, ({ ids }) => Array.from(ids.keys()).sort()),
       deadLetters: settings.deadLetters

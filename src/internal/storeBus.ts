@@ -77,7 +77,7 @@ export const make = (settings: Settings): Effect.Effect<Driver.Driver<Capabiliti
     const feed = (group: Driver.Group) => {
       const { selector } = group
       const room: Effect.Effect<void, BusError> = Effect.flatMap(
-        Effect.catchTag(inner.depth(group.name), "InvalidInput", () => Effect.succeed(undefined)),
+        Effect.catchTag(inner.depth(group.name), "InvalidInput", () => Effect.sync(() => undefined)),
         (depth) =>
           depth === undefined || depth.ready + depth.inFlight < settings.ahead
             ? Effect.void
@@ -137,7 +137,7 @@ export const make = (settings: Settings): Effect.Effect<Driver.Driver<Capabiliti
       redeliver: inner.redeliver,
       cancel: () => Effect.succeed("tooLate"),
       consume,
-      depth: (group) => Effect.catchTag(inner.depth(group), "InvalidInput", () => Effect.succeed(undefined)),
+      depth: (group) => Effect.catchTag(inner.depth(group), "InvalidInput", () => Effect.sync(() => undefined)),
       groups: inner.subscriptions,
       deadLetters: inner.deadLetters
     } satisfies Driver.Driver<Capabilities>

@@ -106,8 +106,7 @@ describe("a claim check", () => {
             }
           }).pipe(
             Effect.scoped,
-            Effect.provide(over(limit)),
-            Effect.provide(TestContext.TestContext),
+            Effect.provide(Layer.provideMerge(over(limit), TestContext.TestContext)),
             packed
               ? Effect.provideService(PayloadFormat.PayloadFormat, PayloadFormat.formats(MessagePack.format))
               : (self) => self,

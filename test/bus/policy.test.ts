@@ -216,7 +216,7 @@ describe("the limit that a message carries", () => {
             }
             yield* settle
             assert.strictEqual(runs, allowed * 2)
-          }).pipe(Effect.scoped, Effect.provide(layer), Effect.provide(TestContext.TestContext), Effect.runPromise)
+          }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(layer, TestContext.TestContext)), Effect.runPromise)
       ),
       { numRuns: 12 }
     ), 60_000)

@@ -13,7 +13,7 @@ const deaf = Layer.unwrapEffect(Effect.map(EventBus.EventBus, (bus) => {
     redeliver: bus.redeliver,
     cancel: () => Effect.succeed("tooLate"),
     consume: () => Effect.never,
-    depth: () => Effect.succeed(undefined),
+    depth: () => Effect.sync(() => undefined),
     groups: Effect.succeed([]),
     deadLetters: bus.deadLetters
   }

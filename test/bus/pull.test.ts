@@ -268,7 +268,7 @@ describe("laws of pulling", () => {
             ids.sort((a, b) => a - b),
             actions.flatMap((action, n) => action === "dead" ? [n] : [])
           )
-        }).pipe(Effect.provide(layer), Effect.provide(TestContext.TestContext), Effect.runPromise)),
+        }).pipe(Effect.provide(Layer.provideMerge(layer, TestContext.TestContext)), Effect.runPromise)),
       { numRuns: 25 }
     ), 60_000)
 })

@@ -123,7 +123,7 @@ describe("queues", () => {
             const told = Duration.toMillis(Option.getOrThrow(durations)[name])
             assert.approximately(told, exact, exact * 0.01 + 1e-9)
           }
-        }).pipe(Effect.scoped, Effect.provide(layer), Effect.provide(TestContext.TestContext), Effect.runPromise)),
+        }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(layer, TestContext.TestContext)), Effect.runPromise)),
       { numRuns: 15 }
     ), 60_000)
 

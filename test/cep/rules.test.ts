@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Schedule, Schema, Scope, Stream, TestClock } from "effect"
+import { Context, Effect, Exit, FastCheck, Fiber, Layer, Schedule, Schema, Scope, Stream, TestClock } from "effect"
 import * as DeadLetters from "effect-skald/bus/DeadLetters"
 import * as EventBus from "effect-skald/bus/EventBus"
 import * as Inbox from "effect-skald/bus/Inbox"
@@ -11,7 +11,6 @@ import * as Memory from "effect-skald/Memory"
 import { EventStore } from "effect-skald/store/EventStore"
 import { SnapshotStore } from "effect-skald/store/SnapshotStore"
 import { forAll } from "effect-skald/testing/ForAll"
-import { FastCheck } from "effect"
 
 const Failed = Event.make("Failed", { user: Schema.String, at: Schema.Number })
 const Login = Event.make("Login", { user: Schema.String, at: Schema.Number })
@@ -144,7 +143,7 @@ describe("Rules", () => {
       yield* settle
       assert.strictEqual(runs, 4)
       assert.strictEqual((yield* letters.statistics({})).total, 0)
-    }).pipe(Effect.provide(DeadLetters.layer), Effect.provide(base)))
+    }).pipe(Effect.provide(Layer.provideMerge(DeadLetters.layer, base))))
 
   it.scoped("two hundred rules of other types are not asked about an event", () =>
     Effect.gen(function*() {
@@ -246,9 +245,9 @@ describe("Rules: feeds", () => {
               yield* settle
             }).pipe(
               Effect.scoped,
-              Effect.provide(Rules.layerEmpty),
-              Effect.provide(snapshots),
-              Effect.provide(shared)
+              Effect.provide(
+                Rules.layerEmpty.pipe(Layer.provideMerge(snapshots), Layer.provideMerge(Layer.succeedContext(shared)))
+              )
             )
           const cuts = [0, ...kills.map((kill) => Math.min(kill, events.length)).sort((a, b) => a - b), events.length]
           for (let life_ = 0; life_ + 1 < cuts.length; life_++) {

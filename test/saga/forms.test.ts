@@ -141,7 +141,7 @@ describe("a list of steps", () => {
         ["charge", { _tag: "Unknown", data: { order: "o-12345", reservation: "for o-12345", total: 11 } }],
         ["reserve", { _tag: "Done", data: { order: "o-12345", reservation: "for o-12345" } }]
       ])
-    }).pipe(Effect.provide(SagaEngine.layerOf(Listed.toLayer(list))), Effect.provide(layerMemory))
+    }).pipe(Effect.provide(Layer.provideMerge(SagaEngine.layerOf(Listed.toLayer(list)), layerMemory)))
   })
 
   it.effect("writes the journal that the body of the same steps writes", () => {
@@ -185,8 +185,9 @@ describe("a list of steps", () => {
         equal(yield* journal("listed", order), yield* journal("written", order))
       }
     }).pipe(
-      Effect.provide(SagaEngine.layerOf(Layer.merge(Listed.toLayer(list), Written.toLayer(body)))),
-      Effect.provide(layerMemory)
+      Effect.provide(
+        Layer.provideMerge(SagaEngine.layerOf(Layer.merge(Listed.toLayer(list), Written.toLayer(body))), layerMemory)
+      )
     )
   })
 })

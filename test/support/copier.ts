@@ -6,7 +6,7 @@ import * as Export from "effect-skald/store/Export"
 import * as Import from "effect-skald/store/Import"
 import * as Postgres from "effect-skald/store/Postgres"
 import * as Sqlite from "effect-skald/store/Sqlite"
-import { Effect, Redacted, Stream } from "effect"
+import { Effect, Layer, Redacted, Stream } from "effect"
 
 const [mode, where = "", prefix, file = ""] = process.argv.slice(2)
 
@@ -25,12 +25,12 @@ const program = Effect.zipRight(
   )
 ).pipe(
   Effect.zipRight(say("done")),
-  Effect.provide(
+  Effect.provide(Layer.merge(
     where.startsWith("postgres")
       ? Postgres.layerServer({ url: Redacted.make(where), prefix, maxConnections: 2, listen: false })
-      : Sqlite.layerFile({ filename: where })
-  ),
-  Effect.provide(NodeFileSystem.layer)
+      : Sqlite.layerFile({ filename: where }),
+    NodeFileSystem.layer
+  ))
 )
 
 Effect.runPromise(program).catch((error: unknown) => {

@@ -6,7 +6,7 @@ import * as Publisher from "effect-skald/bus/Publisher"
 import * as Selector from "effect-skald/bus/Selector"
 import * as Subscription from "effect-skald/bus/Subscription"
 import * as Event from "effect-skald/event/Event"
-import { Effect, FastCheck as fc, Schedule, Schema, Stream } from "effect"
+import { Cause, Effect, FastCheck as fc, Schedule, Schema, Stream } from "effect"
 import { Buffer } from "node:buffer"
 
 const Placed = Event.make("Placed", {
@@ -128,7 +128,7 @@ export const run = (count: number, seed: number | undefined, name = "malformed")
       )
       yield* service.depth(name).pipe(
         Effect.filterOrFail(({ inFlight, ready, waiting }) => inFlight + ready + waiting === 0, (depth) =>
-          new Error(`consumption stands at ${from}: ${JSON.stringify(depth)}`)),
+          new Cause.TimeoutException(`consumption stands at ${from}: ${JSON.stringify(depth)}`)),
         Effect.retry(Schedule.spaced("5 millis").pipe(Schedule.upTo("30 seconds")))
       )
     }
@@ -142,10 +142,13 @@ export const run = (count: number, seed: number | undefined, name = "malformed")
     yield* bus.publish(good())
     yield* service.depth(name).pipe(
       Effect.filterOrFail(({ inFlight, ready }) =>
-        inFlight + ready === 0, () => new Error("a good message is stuck")),
+        inFlight + ready === 0, () =>
+        new Cause.TimeoutException("a good message is stuck")),
       Effect.retry(Schedule.spaced("5 millis").pipe(Schedule.upTo("10 seconds")))
     )
-    const ids = drawn.map((_, index) => `m ${index}`)
+    const ids = drawn.map((_, index) =>
+      `m ${index}`
+    )
     const goodAfter = Array.from(handled).filter((id) => !id.startsWith("m ")).length
     return {
       lost: ids.filter((id) => !handled.has(id) && !dead.has(id)),

@@ -27,7 +27,8 @@ export const make = (address: string): Effect.Effect<Proxy, never, Scope.Scope> 
             far.destroy()
           })
         }
-        near.pipe(far).pipe(near)
+        near.pipe(far)
+        far.pipe(near)
       })
       server.listen(port, "127.0.0.1", () => {
         port = (server!.address() as AddressInfo).port
