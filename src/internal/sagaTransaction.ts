@@ -120,35 +120,32 @@ class InMemory {
       )
     })
     const tried = retry === undefined ? once : Effect.retry(once, retry)
-    const ended = Effect.catchAll(tried, (error) => error instanceof StepTimedOut ? Effect.die(error) : Effect.fail(error))
+    const dying = (error: unknown) => error instanceof StepTimedOut ? Effect.die(error) : Effect.fail(error)
+    const ended = Effect.catchAll(tried, dying)
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.context<any>(), (context) => {
         const services = Context.omit(Running)(context)
-        const entry: Entry | undefined = compensate === undefined ? undefined : {
-          step,
-          outcome: { _tag: "Unknown" },
-          kept: false,
-          undo: (outcome) => {
-            let number = 0
-            const run = Effect.suspend(() => within((key) => compensate(outcome, key), ++number))
-            const retried = Effect.retry(
-              Effect.sandbox(run),
-              request.compensateRetry ?? compensation
+        const stuck = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+          request.compensateExhausted === "continue"
+            ? Effect.logError(`${step} could not be undone`, cause)
+            : Effect.die(
+              new NeedsIntervention({
+                saga: name,
+                id: this.id,
+                reason: "compensationFailed",
+                step,
+                failure: Failures.ofDefect(cause)
+              })
             )
-            return Effect.catchAll(Effect.provide(retried, services), (cause) =>
-              request.compensateExhausted === "continue"
-                ? Effect.logError(`${step} could not be undone`, cause)
-                : Effect.die(
-                  new NeedsIntervention({
-                    saga: name,
-                    id: this.id,
-                    reason: "compensationFailed",
-                    step,
-                    failure: Failures.ofDefect(cause as Cause.Cause<unknown>)
-                  })
-                )) as Effect.Effect<void>
-          }
+        const undoOf = (compensate: NonNullable<StepRequest["compensate"]>): Entry["undo"] => (outcome) => {
+          let number = 0
+          const run = Effect.suspend(() => within((key) => compensate(outcome, key), ++number))
+          const retried = Effect.retry(Effect.sandbox(run), request.compensateRetry ?? compensation)
+          return Effect.catchAll(Effect.provide(retried, services), stuck) as Effect.Effect<void>
         }
+        const entry: Entry | undefined = compensate === undefined
+          ? undefined
+          : { step, outcome: { _tag: "Unknown" }, kept: false, undo: undoOf(compensate) }
         if (entry !== undefined) this.entries.push(entry)
         if (kind === "pivot") this.pivot = "open"
         return Effect.flatMap(Effect.exit(kind === "pivot" ? ended : restore(ended)), (exit) => {
@@ -157,9 +154,12 @@ class InMemory {
             if (entry === undefined) return exit
             entry.outcome = { _tag: "Done", value: exit.value }
             return Effect.as(
-              Effect.zipRight(restore(Effect.yieldNow()), Effect.sync(() => {
-                entry.kept = true
-              })),
+              Effect.zipRight(
+                restore(Effect.yieldNow()),
+                Effect.sync(() => {
+                  entry.kept = true
+                })
+              ),
               exit.value
             )
           }
@@ -185,10 +185,13 @@ class InMemory {
     if (refused !== undefined) return refused
     const id = identity(parent, name, key, 1)
     return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Effect.exit(restore(Effect.provideService(body, Running, this.host(id)))), (exit) =>
-        Exit.isSuccess(exit) || this.pivot === "passed"
-          ? exit
-          : Effect.zipRight(this.undo((entry) => entry.step.startsWith(`${id}/`)), exit))
+      Effect.flatMap(
+        Effect.exit(restore(Effect.provideService(body, Running, this.host(id)))),
+        (exit) =>
+          Exit.isSuccess(exit) || this.pivot === "passed"
+            ? exit
+            : Effect.zipRight(this.undo((entry) => entry.step.startsWith(`${id}/`)), exit)
+      )
     )
   }
 
