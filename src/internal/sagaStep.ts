@@ -232,11 +232,11 @@ class StepRun {
     }
     const done = Journal.StepDone({ step: id, ...(encoded.right === undefined ? {} : { value: encoded.right }) })
     return Effect.matchCauseEffect(runner.write([done]), {
-      onFailure: (cause) =>
-        Cause.isInterrupted(cause) ? Effect.failCause(cause as Cause.Cause<never>) : this.failed(
-          Cause.die(new TypeError(`the result of ${id} cannot be journaled`, { cause: Cause.squash(cause) })),
-          false
-        ),
+      onFailure: (cause) => {
+        if (Cause.isInterrupted(cause)) return Effect.failCause(cause as Cause.Cause<never>)
+        const defect: unknown = new TypeError(`the result of ${id} cannot be journaled`, { cause: Cause.squash(cause) })
+        return this.failed(Cause.die(defect), false)
+      },
       // A sibling that came first may interrupt it here: then it is known to be lost.
       onSuccess: () =>
         Effect.zipRight(
