@@ -24,6 +24,7 @@ import type { StoreError } from "../store/StoreError.ts"
 import { Tombstoned } from "../store/Tombstone.ts"
 import * as AppendRequest from "./appendRequest.ts"
 import * as Faults from "./faults.ts"
+import * as LogAhead from "./logAhead.ts"
 import * as Marks from "./marks.ts"
 import * as ReadRequest from "./readRequest.ts"
 import * as Reconnect from "./reconnect.ts"
@@ -158,20 +159,27 @@ export const makeEncoded = <C extends Driver.Capability = never>(
     const readAll: Operations["readAll"] = (options) =>
       checkedStream((tenant) => ReadRequest.log(options, tenant), (request) => {
         const size = pageSize()
-        return Stream.paginateChunkEffect(request, (page) => {
-          if (ReadRequest.isEmpty(page)) return nothing
-          const limit = Math.min(page.limit, size.current)
-          return Effect.flatMap(driver.readLog({ ...page, limit }), ({ rows }) => {
-            size.after(rows)
-            const last = rows[rows.length - 1]
-            const rest = rows.length < limit || last === undefined ? Option.none() : Option.some({
-              ...page,
-              ...(page.backwards ? { to: last.position - 1 } : { after: last.position }),
-              limit: page.limit - rows.length
+        return LogAhead.pages(driver, (read) =>
+          Stream.paginateChunkEffect(request, (page) => {
+            if (ReadRequest.isEmpty(page)) return nothing
+            const limit = Math.min(page.limit, size.current)
+            return Effect.flatMap(read.page({ ...page, limit }), ({ rows }) => {
+              size.after(rows)
+              const last = rows[rows.length - 1]
+              if (rows.length < limit || last === undefined) {
+                return Effect.map(toChunk(rows), (chunk) => [chunk, Option.none()] as const)
+              }
+              const rest = {
+                ...page,
+                ...(page.backwards ? { to: last.position - 1 } : { after: last.position }),
+                limit: page.limit - rows.length
+              }
+              const next = ReadRequest.isEmpty(rest)
+                ? Effect.void
+                : read.ahead({ ...rest, limit: Math.min(rest.limit, size.current) })
+              return Effect.zipRight(next, Effect.map(toChunk(rows), (chunk) => [chunk, Option.some(rest)] as const))
             })
-            return Effect.map(toChunk(rows), (chunk) => [chunk, rest] as const)
-          })
-        })
+          }))
       })
 
     const subscribe: Operations["subscribe"] = (options = {}) =>

@@ -246,6 +246,8 @@ export const make = (
             ? Effect.flatMap(headInside, ({ position }) => pageTo(page, position))
             : readLog(page)
         ),
+      // a transaction has one connection, and its caller may want that for something else
+      readsAhead: Effect.withFiberRuntime((fiber) => Effect.succeed(!Transaction.isInside(fiber))),
       head: Effect.withFiberRuntime((fiber) =>
         Effect.map(Transaction.isInside(fiber) ? headInside : head, ({ position }) => position)
       ),

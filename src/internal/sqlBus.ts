@@ -8,6 +8,7 @@ import type { BusError } from "../bus/BusError.ts"
 import type { DeadLetterStore } from "../bus/DeadLetterStore.ts"
 import type { Message } from "../bus/Message.ts"
 import * as Selector from "../bus/Selector.ts"
+import { rest } from "./realTime.ts"
 import * as Consumer from "./sqlBusConsumer.ts"
 import type { Database, Registry, Targets } from "./sqlBusDatabase.ts"
 import * as Membership from "./sqlBusMembership.ts"
@@ -126,7 +127,7 @@ export const make = (
 
     // One look for all who wait.
     yield* Effect.forkScoped(detached(Effect.forever(Effect.zipRight(
-      Effect.sleep(settings.pollInterval),
+      rest(settings.pollInterval),
       Effect.suspend(() => {
         const waiting = signals.waiting()
         return waiting.length === 0
@@ -140,7 +141,7 @@ export const make = (
       const batch = 5_000
       let after = 0
       for (;;) {
-        yield* Effect.sleep(settings.trimInterval)
+        yield* rest(settings.trimInterval)
         for (;;) {
           const { reached, removed } = yield* Effect.orElseSucceed(
             Effect.flatMap(Clock.currentTimeMillis, (now) =>

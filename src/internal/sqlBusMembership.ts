@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { BusError } from "../bus/BusError.ts"
 import * as Process from "./lease.ts"
+import { rest } from "./realTime.ts"
 import type { Database } from "./sqlBusDatabase.ts"
 
 /** This process among those that consume. What it holds is its own while its lease lasts. */
@@ -62,7 +63,7 @@ export const make = (
     yield* started.await.pipe(
       // A look that fails is made good by the next one.
       Effect.zipRight(Effect.orElseSucceed(look, () => Math.min(every, 250))),
-      Effect.flatMap((delay) => Effect.sleep(Duration.millis(delay))),
+      Effect.flatMap((delay) => rest(Duration.millis(delay))),
       Effect.forever,
       database.detached,
       Effect.forkScoped

@@ -16,6 +16,7 @@ import type { Encoded, NewTimer, ServeOptions, Service, Timer } from "../saga/Ti
 import type { StoreError } from "../store/StoreError.ts"
 import * as Faults from "./faults.ts"
 import * as Process from "./lease.ts"
+import * as RealTime from "./realTime.ts"
 
 /** What `Timers` says where an option is not given, in milliseconds. */
 interface Defaults {
@@ -93,7 +94,7 @@ export const make = (
       if (names.size === 0) return Infinity
       const next = yield* driver.next([...names])
       const now = yield* Clock.currentTimeMillis
-      let soonest = now + pollInterval
+      let soonest = Number.POSITIVE_INFINITY
       for (const worker of idle) {
         const at = Math.max(next.get(worker.namespace) ?? Infinity, worker.restUntil)
         if (at <= now) {
@@ -104,10 +105,10 @@ export const make = (
       return soonest
     })
 
-    yield* Effect.sleep(atLeastEvery).pipe(
+    // what other processes have set is looked for by the time of the world
+    yield* RealTime.rest(Math.min(atLeastEvery, pollInterval)).pipe(
       Effect.zipRight(Effect.sync(() => wake.unsafeOpen())),
       Effect.forever,
-      Effect.withClock(Clock.make()),
       Effect.interruptible,
       Effect.forkScoped
     )

@@ -391,6 +391,8 @@ export interface Driver<C extends Capability = never> {
   readonly append: (request: AppendRequest, hook: Hook | undefined) => Effect.Effect<AppendResult, Refusal>
   readonly readStream: (page: StreamPage) => Effect.Effect<ReadonlyArray<Row>, StoreError>
   readonly readLog: (page: LogPage) => Effect.Effect<LogRows, StoreError>
+  /** Whether a page of the log may be asked for while the one before is worked on; it is not where this is not given. */
+  readonly readsAhead?: Effect.Effect<boolean> | undefined
   /** The position up to which readers see the log. */
   readonly head: Effect.Effect<number, StoreError>
   readonly streamStatus: (tenant: string, stream: string) => Effect.Effect<StreamStatus, StoreError>
