@@ -18,9 +18,10 @@ const client: Layer.Layer<SqlClient.SqlClient, unknown> = database.startsWith("p
 
 const say = (line: string) => Effect.sync(() => void process.stdout.write(`${line}\n`))
 
-/** Until the process is told to go on. */
-const told = Effect.async<void>((resume) => {
-  process.once("SIGUSR2", () => resume(Effect.void))
+/** Listens at once, and waits until the process is told to go on. */
+const listen = Effect.sync(() => {
+  const told = new Promise<void>((resolve) => process.once("SIGUSR2", () => resolve()))
+  return Effect.promise(() => told)
 })
 
 const main = Effect.gen(function*() {
@@ -31,6 +32,8 @@ const main = Effect.gen(function*() {
   for (;;) {
     const taken = yield* consumer.pull(8)
     if (mode === "hold") {
+      // before it says anything: whoever hears it may signal at once
+      const told = yield* listen
       yield* say(taken.map(({ deliveries, message }) => `${message.id}:${deliveries}`).join(" "))
       yield* told
     } else {
