@@ -72,6 +72,7 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
     const idle: Array<() => void> = []
     let held = 0
     let active = 0
+    let ending = false
     let closing = false
     let onRoom: (() => void) | undefined
     const drained = yield* Deferred.make<void>()
@@ -79,8 +80,8 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
     const settle = (settlements: ReadonlyArray<Driver.Settlement>): Effect.Effect<void> =>
       settlements.length === 0
         ? Effect.void
-        // A bus that stays away for good is told by its scope; the message is delivered again.
-        : Effect.ignore(Effect.retry(consumer.settle(settlements), reconnect))
+        // What is not settled is delivered again; the end does not wait for a bus that is away.
+        : Effect.ignore(Effect.retry(consumer.settle(settlements), { schedule: reconnect, while: () => !ending }))
 
     const begin = (work: Work<P>): void => {
       ready.push(work)
@@ -297,6 +298,7 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
 
     yield* Effect.addFinalizer(() =>
       Effect.gen(function*() {
+        ending = true
         yield* Fiber.interrupt(pulling)
         closing = true
         yield* options.closing.open

@@ -22,7 +22,7 @@ BusConformance.suite("sqlite", {
   ),
   capabilities: ["delay", "priority", "history", "durable", "shared", "transactions"],
   lease: "1 second",
-  worker: [process.execPath, program.file, filename],
+  worker: [process.execPath, program.file, filename, "skald_"],
   backlog: 5_000,
   connects: 50
 })

@@ -66,8 +66,9 @@ export const busSection = (
 
 /** Runs over a bus that is built for it and closed after it: what a process is. */
 export const open = <A, E>(subject: Subject, effect: Effect.Effect<A, E, Needs>): Effect.Effect<A, unknown, never> =>
-  Effect.scoped(
-    Effect.provide(effect, Layer.provideMerge(DeadLetters.layer, subject.layer))
+  Effect.provide(
+    Effect.scoped(effect),
+    Layer.provideMerge(DeadLetters.layer, subject.layer)
   ) as Effect.Effect<A, unknown>
 
 export const capable = (subject: Subject, capability: Capability): boolean => subject.capabilities.has(capability)
