@@ -16,10 +16,9 @@ export default defineConfig({
     exclude: ["test/soak/**", "test/types/**", "**/node_modules/**"],
     globalSetup: ["test/setup/servers.ts"],
     setupFiles: ["test/setup/equality.ts", "test/setup/seed.ts"],
-    // Processes: tests open SQLite files and start children, and a native addon is safest in a process of its own. One more than
-    // the two cores, since many wait for servers and for children.
+    // One process a core: tests open SQLite files and start children, and a native addon is safest in a process of its own.
     pool: "forks",
-    poolOptions: { forks: { minForks: 1, maxForks: 3 } },
+    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
     testTimeout: 30_000,
     hookTimeout: 60_000,
     passWithNoTests: false,
