@@ -90,7 +90,7 @@ export const durableSection = busSection("restart", {
         handler: (_, { attempt }): Effect.Effect<void, Busy> => Effect.zipRight(add(attempt), new Busy()),
         onError: {
           Busy: OnError.retry(
-            Schedule.intersect(Schedule.spaced("150 millis"), Schedule.recurs(2)),
+            Schedule.intersect(Schedule.spaced("800 millis"), Schedule.recurs(2)),
             OnError.deadLetter
           )
         }

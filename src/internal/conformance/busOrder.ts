@@ -124,7 +124,7 @@ export const orderSection = busSection("order", {
       const { Placed, name, placed, publish } = topic()
       const { add, seen } = collector<number>()
       const verdict = (overtake: boolean) =>
-        OnError.retryLater(Schedule.spaced("150 millis"), OnError.deadLetter, { overtake })
+        OnError.retryLater(Schedule.spaced("700 millis"), OnError.deadLetter, { overtake })
       yield* Subscription.run(name(), {
         events: [Placed],
         handler: ({ n }, { attempt }): Effect.Effect<void, Busy> => n === 1 && attempt === 1 ? new Busy() : add(n),

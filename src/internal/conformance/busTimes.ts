@@ -50,9 +50,9 @@ export const ttlSection = busSection("time to live", {
       const { add, seen } = collector()
       yield* Subscription.run(name(), {
         events: [Placed],
-        handler: ({ order }) => Effect.zipRight(pass(150), add(order))
+        handler: ({ order }) => Effect.zipRight(pass(1_200), add(order))
       })
-      yield* publish(placed("o"), { ttl: "100 millis" })
+      yield* publish(placed("o"), { ttl: "1 second" })
       yield* exactly(seen, 1)
       yield* untilEmpty(name())
       equal(yield* lettersOf(name()), [])
@@ -64,9 +64,9 @@ export const ttlSection = busSection("time to live", {
       yield* Subscription.run(name(), {
         events: [Placed],
         handler: (_, { attempt }): Effect.Effect<void, Busy> => Effect.zipRight(add(attempt), new Busy()),
-        onError: { Busy: OnError.retry(Schedule.spaced("150 millis"), OnError.deadLetter) }
+        onError: { Busy: OnError.retry(Schedule.spaced("1200 millis"), OnError.deadLetter) }
       })
-      yield* publish(placed("o"), { ttl: "100 millis" })
+      yield* publish(placed("o"), { ttl: "1 second" })
       const [letter] = yield* untilLetters(name(), 1)
       equal([letter!.reason, letter!.attempts, seen], ["expired", 1, [1]])
     }),
@@ -77,9 +77,9 @@ export const ttlSection = busSection("time to live", {
       yield* Subscription.run(name(), {
         events: [Placed],
         handler: (_, { attempt }): Effect.Effect<void, Busy> => Effect.zipRight(add(attempt), new Busy()),
-        onError: { Busy: OnError.retryLater(Schedule.spaced("150 millis"), OnError.deadLetter) }
+        onError: { Busy: OnError.retryLater(Schedule.spaced("1200 millis"), OnError.deadLetter) }
       })
-      yield* publish(placed("o"), { ttl: "100 millis" })
+      yield* publish(placed("o"), { ttl: "1 second" })
       const [letter] = yield* untilLetters(name(), 1)
       equal([letter!.reason, letter!.attempts, seen], ["expired", 1, [1]])
     })
@@ -116,8 +116,8 @@ export const delaySection = busSection("delay", {
       const bus = yield* EventBus
       const { add, seen } = collector()
       yield* Subscription.run(name(), { events: [Placed], handler: ({ order }) => add(order) })
-      yield* publish(Envelope.make(placed("cancelled"), { id: `${id} a` }), { delay: "80 millis" })
-      yield* publish(Envelope.make(placed("kept"), { id: `${id} b` }), { delay: "80 millis" })
+      yield* publish(Envelope.make(placed("cancelled"), { id: `${id} a` }), { delay: "1 second" })
+      yield* publish(Envelope.make(placed("kept"), { id: `${id} b` }), { delay: "1 second" })
       equal(yield* bus.cancel(`${id} a`), "cancelled")
       equal(yield* bus.cancel(`${id} a`), "tooLate")
       equal(yield* bus.cancel(`${id} unknown`), "tooLate")
