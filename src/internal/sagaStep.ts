@@ -234,8 +234,8 @@ class StepRun {
     return Effect.matchCauseEffect(runner.write([done]), {
       onFailure: (cause) => {
         if (Cause.isInterrupted(cause)) return Effect.failCause(cause as Cause.Cause<never>)
-        const defect: unknown = new TypeError(`the result of ${id} cannot be journaled`, { cause: Cause.squash(cause) })
-        return this.failed(Cause.die(defect), false)
+        const why = `the result of ${id} cannot be journaled: ${String(Cause.squash(cause))}`
+        return this.failed(Cause.die(new Cause.RuntimeException(why)), false)
       },
       // A sibling that came first may interrupt it here: then it is known to be lost.
       onSuccess: () =>
