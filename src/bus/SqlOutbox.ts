@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import { busError } from "../internal/busErrorOf.ts"
+import * as Parts from "../internal/parts.ts"
 import * as Dialect from "../internal/sqlDialect.ts"
 import type { Migration } from "../internal/sqlMigrations.ts"
 import { BusError } from "./BusError.ts"
@@ -53,11 +54,7 @@ class Own<E> {
 }
 
 /** Few enough for the number of parameters that one statement may have. */
-const parts = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
-  const parts: Array<ReadonlyArray<A>> = []
-  for (let from = 0; from < all.length; from += 500) parts.push(all.slice(from, from + 500))
-  return parts
-}
+const atOnce = 500
 
 /**
  * Keeps messages in the database of the `SqlClient`, in the transaction of the caller, until `StagedMessages.layerRelay` has
@@ -103,7 +100,7 @@ export const layer = (
         name: `${prefix}outbox`,
         add: (messages) =>
           Effect.forEach(
-            parts(messages),
+            Parts.of(messages, atOnce),
             (part) => sql`INSERT INTO ${table} ${sql.insert(part.map((message) => ({ message: encode(message) })))}`,
             { discard: true }
           ).pipe(messages.length > 500 ? sql.withTransaction : (self) => self, told("SqlOutbox.publish")),
@@ -119,7 +116,7 @@ export const layer = (
           ),
         remove: (places) =>
           Effect.forEach(
-            parts(places),
+            Parts.of(places, atOnce),
             (part) => sql`DELETE FROM ${table} WHERE ${sql.in("place", part)}`,
             { discard: true }
           ).pipe(told("SqlOutbox.remove")),

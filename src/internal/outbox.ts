@@ -1,13 +1,13 @@
-import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { BusError } from "../bus/BusError.ts"
 import { EventBus, type NewMessage, type PublishError } from "../bus/EventBus.ts"
 import type { Options, Running, Services } from "../bus/Outbox.ts"
+import { defaultReconnect } from "../bus/Subscription.ts"
 import * as Correlation from "../event/Correlation.ts"
 import type { Raw } from "../event/Envelope.ts"
 import * as Event from "../event/Event.ts"
@@ -18,14 +18,11 @@ import { EventStore, type Filter } from "../store/EventStore.ts"
 import * as Lease from "../store/Lease.ts"
 import type { StoreError } from "../store/StoreError.ts"
 import * as Faults from "./faults.ts"
+import { keepOn } from "./keepOn.ts"
+import * as Parts from "./parts.ts"
 
 /** How often one that waits for a position looks at it. */
 const lookEvery = "50 millis"
-
-/** When an outbox goes on after a failure. */
-export const reconnect: Schedule.Schedule<unknown> = Schedule.exponential("100 millis").pipe(
-  Schedule.union(Schedule.spaced("30 seconds"))
-)
 
 /** Something that is done to each event of the log, by one process at a time, with a checkpoint. */
 export interface Follower {
@@ -54,22 +51,22 @@ export const follow = (
     const leases = yield* Lease.Lease
     yield* begin(key, follower.start)
     const work = (reset: Effect.Effect<void>) =>
-      Effect.scoped(Effect.gen(function*() {
-        const held = yield* leases.acquire(key, follower.lease)
-        let at = yield* checkpoints.get(key)
-        yield* Effect.logDebug(`${what} is relayed here, with token ${held.token}`)
-        const relayed = Stream.runForEachChunk(
-          store.subscribe({ ...filter, allTenants: true, after: Option.getOrElse(at, () => 0) }),
-          (chunk) =>
-            Effect.forEach(batches(Chunk.toReadonlyArray(chunk), batch), (events) =>
-              Effect.flatMap(relay(follower, checkpoints, at, held, events), (next) => {
-                at = Option.some(next)
-                return reset
-              }), { discard: true })
-        )
-        return yield* Effect.raceFirst(relayed, held.lost)
-      }))
-    yield* keepOn(what, follower.retry ?? reconnect, work).pipe(
+      leases.withLease(key, follower.lease)((held) =>
+        Effect.gen(function*() {
+          let at = yield* checkpoints.get(key)
+          yield* Effect.logDebug(`${what} is relayed here, with token ${held.token}`)
+          return yield* Stream.runForEachChunk(
+            store.subscribe({ ...filter, allTenants: true, after: Option.getOrElse(at, () => 0) }),
+            (chunk) =>
+              Effect.forEach(Parts.of(Chunk.toReadonlyArray(chunk), batch), (events) =>
+                Effect.flatMap(relay(follower, checkpoints, at, held, events), (next) => {
+                  at = Option.some(next)
+                  return reset
+                }), { discard: true })
+          )
+        })
+      )
+    yield* keepOn(what, follower.retry ?? defaultReconnect, work).pipe(
       // what the relay's own fiber carries is nobody's conversation
       Effect.locally(Correlation.currentCorrelation, Correlation.empty),
       Effect.interruptible,
@@ -145,33 +142,6 @@ export const run = (
       )
     return { name, position, awaitPosition }
   })
-
-/** Does work again and again, after a while where it failed, until it is interrupted. A lease that was lost is no failure. */
-export const keepOn = <E, R>(
-  what: string,
-  retry: Schedule.Schedule<unknown>,
-  work: (reset: Effect.Effect<void>) => Effect.Effect<unknown, E, R>
-): Effect.Effect<never, never, R> =>
-  Effect.flatMap(
-    Schedule.driver(retry),
-    (driver) =>
-      Effect.forever(Effect.catchAllCause(work(driver.reset), (cause) => {
-        const lost = cause._tag === "Fail" && cause.error instanceof Lease.LeaseLost
-        if (lost) return Effect.logInfo(`${what} was taken over by another process`)
-        return Effect.zipRight(
-          Effect.logWarning(`${what} stands, and is tried again: ${Cause.pretty(cause).split("\n", 1)[0]}`),
-          // one whose Schedule has ended begins anew: what was committed is not lost
-          Effect.catchAll(driver.next(undefined), () => Effect.zipRight(driver.reset, Effect.sleep("30 seconds")))
-        )
-      }))
-  )
-
-const batches = <A>(all: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyArray<A>> => {
-  if (all.length <= size) return [all]
-  const parts: Array<ReadonlyArray<A>> = []
-  for (let from = 0; from < all.length; from += size) parts.push(all.slice(from, from + size))
-  return parts
-}
 
 /** Where it begins is kept at once, so that what is appended from now on is not missed, whoever relays it. */
 const begin = (key: string, start: "earliest" | "latest" | number) =>

@@ -20,6 +20,7 @@ import { Fingerprint } from "../store/Snapshot.ts"
 import { SnapshotStore } from "../store/SnapshotStore.ts"
 import type { StoreError } from "../store/StoreError.ts"
 import * as Faults from "./faults.ts"
+import { keepOn } from "./keepOn.ts"
 import * as RuleSet from "./ruleSet.ts"
 
 export const matchType = "RuleMatched"
@@ -201,74 +202,72 @@ export const fromStore = (
     const problem = Faults.nameProblem(options.name) ?? Faults.countProblem(every, 1)
     if (problem !== undefined) return yield* refuse(problem)
 
-    const work = Effect.gen(function*() {
-      const held = yield* leases.acquire(key, options.lease)
-      return yield* Effect.raceFirst(follow, held.lost)
-    }).pipe(Effect.scoped)
-
-    const follow: Effect.Effect<never, ReadError | PublishError> = Effect.gen(function*() {
-      const kept = yield* snapshots.load(key, fingerprint)
-      let at: number
-      if (Option.isSome(kept)) {
-        at = kept.value.position!
-        const anew = yield* feed.restore((JSON.parse(kept.value.state) as Kept).rules)
-        if (anew.length > 0) yield* Effect.logInfo(`rules that begin anew after ${at}: ${anew.join(", ")}`)
-      } else {
-        yield* feed.restore({})
-        const after = options.after ?? "latest"
-        at = after === "latest" ? yield* store.head : after === "earliest" ? 0 : after
-      }
-      let saved = at
-      const save = Effect.gen(function*() {
-        const position = at
-        const rules = yield* feed.snapshot
-        yield* snapshots.save({
-          key,
-          fingerprint,
-          version: position as StreamVersion,
-          position: position as Position,
-          state: JSON.stringify({ rules } satisfies Kept),
-          savedAt: yield* DateTime.now
+    const follow = (reset: Effect.Effect<void>) =>
+      Effect.gen(function*() {
+        const kept = yield* snapshots.load(key, fingerprint)
+        let at: number
+        if (Option.isSome(kept)) {
+          at = kept.value.position!
+          const anew = yield* feed.restore((JSON.parse(kept.value.state) as Kept).rules)
+          if (anew.length > 0) yield* Effect.logInfo(`rules that begin anew after ${at}: ${anew.join(", ")}`)
+        } else {
+          yield* feed.restore({})
+          const after = options.after ?? "latest"
+          at = after === "latest" ? yield* store.head : after === "earliest" ? 0 : after
+        }
+        let saved = at
+        const save = Effect.gen(function*() {
+          const position = at
+          const rules = yield* feed.snapshot
+          yield* snapshots.save({
+            key,
+            fingerprint,
+            version: position as StreamVersion,
+            position: position as Position,
+            state: JSON.stringify({ rules } satisfies Kept),
+            savedAt: yield* DateTime.now
+          })
+          saved = position
         })
-        saved = position
+        // so that one that is killed before its first event does not begin with what is the latest by then
+        if (Option.isNone(kept)) yield* save
+        // with no event being taken, so that place and partial matches are of one moment
+        const turn = Effect.unsafeMakeSemaphore(1).withPermits(1)
+        const saveNew = turn(Effect.suspend(() => at > saved ? save : Effect.void))
+        const take = (events: Iterable<Raw>): Effect.Effect<void, ReadError | PublishError> =>
+          turn(Effect.suspend(() => {
+            const raws = Array.from(events)
+            return Effect.zipRight(
+              feed.push(raws.map((raw): RuleSet.Fact => ({ _tag: "Raw", raw }))),
+              Effect.suspend(() => {
+                at = raws.at(-1)?.position ?? at
+                return at - saved >= every ? save : Effect.void
+              })
+            )
+          }))
+        const following = store.subscribe({ ...options.filter, after: at }).pipe(
+          Stream.runForEachChunk((events) => Effect.zipRight(take(events), reset)),
+          Effect.zipRight(Effect.never)
+        )
+        const saving = Effect.forever(Effect.delay(saveNew, options.interval ?? "1 second"))
+        const { clock } = options
+        const ticking = clock === undefined ? Effect.never : Clock.currentTimeMillis.pipe(
+          Effect.flatMap((now) => feed.advance(now - (clock.delay === undefined ? 0 : Duration.toMillis(clock.delay)))),
+          Effect.delay(clock.every),
+          Effect.forever
+        )
+        return yield* Effect.raceAll([following, saving, ticking]).pipe(
+          Effect.onInterrupt(() => Effect.ignoreLogged(saveNew))
+        )
       })
-      // so that one that is killed before its first event does not begin with what is the latest by then
-      if (Option.isNone(kept)) yield* save
-      // with no event being taken, so that place and partial matches are of one moment
-      const turn = Effect.unsafeMakeSemaphore(1).withPermits(1)
-      const saveNew = turn(Effect.suspend(() => at > saved ? save : Effect.void))
-      const take = (events: Iterable<Raw>): Effect.Effect<void, ReadError | PublishError> =>
-        turn(Effect.suspend(() => {
-          const raws = Array.from(events)
-          return Effect.zipRight(
-            feed.push(raws.map((raw): RuleSet.Fact => ({ _tag: "Raw", raw }))),
-            Effect.suspend(() => {
-              at = raws.at(-1)?.position ?? at
-              return at - saved >= every ? save : Effect.void
-            })
-          )
-        }))
-      const following = store.subscribe({ ...options.filter, after: at }).pipe(
-        Stream.runForEachChunk(take),
-        Effect.zipRight(Effect.never)
-      )
-      const saving = Effect.forever(Effect.delay(saveNew, options.interval ?? "1 second"))
-      const { clock } = options
-      const ticking = clock === undefined ? Effect.never : Clock.currentTimeMillis.pipe(
-        Effect.flatMap((now) => feed.advance(now - (clock.delay === undefined ? 0 : Duration.toMillis(clock.delay)))),
-        Effect.delay(clock.every),
-        Effect.forever
-      )
-      return yield* Effect.raceAll([following, saving, ticking]).pipe(
-        Effect.onInterrupt(() => Effect.ignoreLogged(saveNew))
-      )
-    })
 
-    const reconnecting = work.pipe(
-      Effect.tapError((error) => Effect.logWarning(`the feed of rules "${options.name}" begins again`, error)),
-      Effect.retry(Subscription.defaultReconnect)
+    yield* Effect.forkScoped(
+      keepOn(
+        `the feed of rules "${options.name}"`,
+        Subscription.defaultReconnect,
+        (reset) => leases.withLease(key, options.lease)(() => follow(reset))
+      )
     )
-    yield* Effect.forkScoped(reconnecting)
   })
 
 export type Select = Selector.Input

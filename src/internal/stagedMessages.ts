@@ -11,13 +11,14 @@ import type * as Driver from "../bus/BusDriver.ts"
 import type { NewMessage, PublishError, Service as Bus } from "../bus/EventBus.ts"
 import { type Message, priorities } from "../bus/Message.ts"
 import type { Encoded, RelayOptions, Staged } from "../bus/StagedMessages.ts"
+import { defaultReconnect } from "../bus/Subscription.ts"
 import * as Correlation from "../event/Correlation.ts"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import { type Formats, PayloadFormat } from "../event/PayloadFormat.ts"
 import { type Held, Lease } from "../store/Lease.ts"
 import * as EventBus from "./eventBus.ts"
 import * as Faults from "./faults.ts"
-import { keepOn, reconnect } from "./outbox.ts"
+import { keepOn } from "./keepOn.ts"
 
 const leaseName = ({ name }: Encoded): string => `:outbox-table/${name}`
 
@@ -156,7 +157,7 @@ export const relay = (
           )
         )
       )
-    yield* keepOn("the outbox", options.retry ?? reconnect, work).pipe(
+    yield* keepOn("the outbox", options.retry ?? defaultReconnect, work).pipe(
       // what the relay's own fiber carries is nobody's conversation
       Effect.locally(Correlation.currentCorrelation, Correlation.empty),
       Effect.interruptible,

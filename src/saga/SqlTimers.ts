@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Faults from "../internal/faults.ts"
+import * as Parts from "../internal/parts.ts"
 import * as Dialect from "../internal/sqlDialect.ts"
 import { isDead } from "../internal/timers.ts"
 import type { StoreError } from "./SagaError.ts"
@@ -94,9 +95,10 @@ export const layer = (
         all.length <= batchSize
           ? run(all).pipe(failing(operation))
           : dialect.transact(sql, `Timers.${operation}`)(
-            Effect.reduce(batches(all), 0, (sum, batch) => Effect.map(run(batch), (count) => sum + count)).pipe(
-              failing(operation)
-            )
+            Effect.reduce(Parts.of(all, batchSize), 0, (sum, batch) => Effect.map(run(batch), (count) => sum + count))
+              .pipe(
+                failing(operation)
+              )
           )
       /** Rows are changed in one order, so that two who change several wait for each other and not both. */
       const inOrder = (where: Fragment) =>
@@ -157,7 +159,7 @@ export const layer = (
             failing("count")
           ),
         next: (namespaces) => {
-          const all = Effect.forEach(batches(namespaces, namespacesAtOnce), next).pipe(
+          const all = Effect.forEach(Parts.of(namespaces, namespacesAtOnce), next).pipe(
             Effect.map((parts) => new Map(parts.flat().map((row) => [row.namespace, Number(row.claimable_at)]))),
             failing("serve")
           )
@@ -194,12 +196,6 @@ export const layer = (
 /** Few enough for the number of parameters, and of selects, that one statement may have. */
 const batchSize = 500
 const namespacesAtOnce = 100
-
-const batches = <A>(all: ReadonlyArray<A>, size = batchSize): ReadonlyArray<ReadonlyArray<A>> => {
-  const parts: Array<ReadonlyArray<A>> = []
-  for (let from = 0; from < all.length; from += size) parts.push(all.slice(from, from + size))
-  return parts
-}
 
 const byKey = (a: Timers.Timer, b: Timers.Timer): number =>
   a.namespace !== b.namespace ? (a.namespace < b.namespace ? -1 : 1) : a.id < b.id ? -1 : 1

@@ -11,6 +11,7 @@ import type * as Schedule from "effect/Schedule"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position } from "../event/Position.ts"
 import type { StreamId } from "../event/StreamId.ts"
+import * as Parts from "../internal/parts.ts"
 import * as Dialect from "../internal/sqlDialect.ts"
 import type { Migration } from "../internal/sqlMigrations.ts"
 import type { StoreError } from "./StoreError.ts"
@@ -109,7 +110,7 @@ export const layer = (
         Effect.mapError((error: unknown) => storeError(`ParkedEvents.${operation}`, error))
       return {
         add: (key, entries) =>
-          Effect.forEach(batches(entries), (batch) =>
+          Effect.forEach(Parts.of(entries, atOnce), (batch) =>
             sql`INSERT INTO ${table} ${
               sql.insert(batch.map((entry) => ({
                 projection: key,
@@ -126,15 +127,18 @@ export const layer = (
             } ON CONFLICT (projection, position) DO NOTHING`, { discard: true }).pipe(failing("add"), again),
         list: (key) =>
           sql<Row>`SELECT * FROM ${table} WHERE projection = ${key} ORDER BY position`.pipe(
-            Effect.map((rows) => rows.map(fromRow)),
+            Effect.map((rows) =>
+              rows.map(fromRow)
+            ),
             failing("list"),
             again
           ),
         remove: (key, positions) =>
-          Effect.reduce(batches(positions), 0, (removed, batch) =>
+          Effect.reduce(Parts.of(positions, atOnce), 0, (removed, batch) =>
             Effect.map(
               sql`DELETE FROM ${table} WHERE projection = ${key} AND ${sql.in("position", batch)} RETURNING 1 AS one`,
-              (rows) => removed + rows.length
+              (rows) =>
+                removed + rows.length
             )).pipe(failing("remove")),
         failedAgain: (key, position, problem) =>
           sql`UPDATE ${table} SET reason = 'failed', problem = ${problem}, attempts = attempts + 1
@@ -145,8 +149,4 @@ export const layer = (
   )
 
 /** Few enough for the number of parameters that one statement may have. */
-const batches = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
-  const parts: Array<ReadonlyArray<A>> = []
-  for (let from = 0; from < all.length; from += 500) parts.push(all.slice(from, from + 500))
-  return parts
-}
+const atOnce = 500
