@@ -20,6 +20,7 @@ import * as Snapshot from "effect-skald/store/Snapshot"
 import { SnapshotStore } from "effect-skald/store/SnapshotStore"
 import { equal } from "./support/assert.ts"
 import { sqlite } from "./support/embedded.ts"
+import { Totals, wallets } from "./support/everyService.ts"
 import { tempFile } from "./support/tempDirectory.ts"
 import { deposit, drain, Overdrawn, Wallet, Wallets, withdraw } from "./support/wallet.ts"
 
@@ -37,18 +38,8 @@ const Bonus = Decider.make("bonus", {
 })
 const Bonuses = Category.make("bonus", { events: [Granted] })
 
-const wallets = Aggregate.make(Wallet, Wallets, { snapshot: Snapshot.every(3), cache: 2 })
 const bonuses = Aggregate.make(Bonus, Bonuses)
 
-const Totals = Projection.make("totals", {
-  events: [Wallets.group.types[0], Wallets.group.types[1]],
-  state: Schema.Struct({ in: Schema.Int, out: Schema.Int }),
-  initial: { in: 0, out: 0 },
-  apply: (totals, event) =>
-    event._tag === "Deposited"
-      ? { ...totals, in: totals.in + event.amount }
-      : { ...totals, out: totals.out + event.amount }
-})
 const Statistics = Projections.statistics("statistics")
 
 /** Whoever has put in 100 in one go is granted a bonus, once: a policy that follows the log. */

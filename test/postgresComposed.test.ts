@@ -1,9 +1,8 @@
 /** Every service in one PostgreSQL database: the swap, and projections that count each event once. */
 import { SqlClient } from "@effect/sql"
 import { assert, it } from "@effect/vitest"
-import { Config, ConfigProvider, Context, Duration, Effect, Layer, Option, Redacted, Schedule } from "effect"
+import { Context, Duration, Effect, Layer, Option, Redacted, Schedule } from "effect"
 import * as Projection from "effect-skald/cqrs/Projection"
-import * as Memory from "effect-skald/Memory"
 import * as Postgres from "effect-skald/Postgres"
 import { CheckpointStore } from "effect-skald/store/CheckpointStore"
 import * as EventStore from "effect-skald/store/EventStore"
@@ -15,8 +14,8 @@ import * as Database from "./support/postgres.ts"
 import * as Program from "./support/program.ts"
 import { Amounts, sumOfAmounts } from "./support/projectorWork.ts"
 import * as Servers from "./support/servers.ts"
-import { program, Totals, wallets, withCountedIds } from "./support/everyService.ts"
-import { deposit, Deposited, Overdrawn, Wallets } from "./support/wallet.ts"
+import { asInMemory } from "./support/everyService.ts"
+import { Deposited, Wallets } from "./support/wallet.ts"
 
 Servers.suite("postgres", "every service in one PostgreSQL database", (url) => {
   const layer = (prefix: string) => Postgres.layer({ url: Redacted.make(url), prefix, maxConnections: 6 })
@@ -24,23 +23,7 @@ Servers.suite("postgres", "every service in one PostgreSQL database", (url) => {
   it.scoped("gives a program what memory gives it", () =>
     Effect.gen(function*() {
       const prefix = yield* Database.prefix(url)
-      const inMemory = yield* Effect.provide(program, withCountedIds(Memory.layer))
-      const onServer = yield* Effect.provide(program, withCountedIds(layer(prefix)))
-      for (const [what, answer] of Object.entries(inMemory)) equal(onServer[what], answer, what)
-      equal(Object.keys(onServer), Object.keys(inMemory))
-      // and it saw something
-      equal(inMemory["refused"], { left: new Overdrawn({ balance: 60 }) })
-      equal(inMemory["totals"], { right: { in: 560, out: 25 } })
-      equal(inMemory["lease"], { right: 1 })
-      // opened again, by its configuration, it is all still there
-      const configured = Postgres.layerConfig({ url: Config.redacted("URL"), prefix: Config.string("PREFIX") }).pipe(
-        Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map([["URL", url], ["PREFIX", prefix]]))))
-      )
-      yield* Effect.gen(function*() {
-        equal((yield* wallets.state("a")).state, { balance: 35, moves: 8 })
-        assert.strictEqual((yield* Projection.catchUp(Totals)).projected, 0)
-        assert.isTrue((yield* wallets.execute("a", deposit(10), { commandId: "deposit 0" })).repeated)
-      }).pipe(Effect.provide(configured))
+      yield* asInMemory(layer(prefix), Postgres.layerConfig, { url, prefix })
     }), 30_000)
 
   it.scoped("several who start at once on an empty database all come up, and share it", () =>

@@ -1,16 +1,15 @@
 /** Every service in one Redis: the swap, and what is parked there. */
 import { assert, it } from "@effect/vitest"
-import { Config, ConfigProvider, Deferred, Effect, Fiber, Layer, Ref } from "effect"
+import { Deferred, Effect, Fiber, Layer, Ref } from "effect"
 import * as Projection from "effect-skald/cqrs/Projection"
 import * as ProjectionParking from "effect-skald/cqrs/ProjectionParking"
-import * as Memory from "effect-skald/Memory"
 import * as Redis from "effect-skald/Redis"
 import * as EventStore from "effect-skald/store/EventStore"
 import { equal, includes } from "./support/assert.ts"
-import { program, Totals, wallets, withCountedIds } from "./support/everyService.ts"
+import { asInMemory } from "./support/everyService.ts"
 import * as Server from "./support/redis.ts"
 import * as Servers from "./support/servers.ts"
-import { deposit, Deposited, Overdrawn, Wallets } from "./support/wallet.ts"
+import { Deposited, Wallets } from "./support/wallet.ts"
 
 Servers.suite("redis", "every service in one Redis", (url) => {
   const prefix = Server.prefix(url)
@@ -18,20 +17,7 @@ Servers.suite("redis", "every service in one Redis", (url) => {
   it.scoped("gives a program what memory gives it", () =>
     Effect.gen(function*() {
       const name = yield* prefix
-      const inMemory = yield* Effect.provide(program, withCountedIds(Memory.layer))
-      const onServer = yield* Effect.provide(program, withCountedIds(Redis.layer({ url, prefix: name })))
-      for (const [what, answer] of Object.entries(inMemory)) equal(onServer[what], answer, what)
-      equal(Object.keys(onServer), Object.keys(inMemory))
-      equal(inMemory["refused"], { left: new Overdrawn({ balance: 60 }) })
-      // opened again, by its configuration, it is all still there
-      const configured = Redis.layerConfig({ url: Config.redacted("URL"), prefix: Config.string("PREFIX") }).pipe(
-        Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map([["URL", url], ["PREFIX", name]]))))
-      )
-      yield* Effect.gen(function*() {
-        equal((yield* wallets.state("a")).state, { balance: 35, moves: 8 })
-        assert.strictEqual((yield* Projection.catchUp(Totals)).projected, 0)
-        assert.isTrue((yield* wallets.execute("a", deposit(10), { commandId: "deposit 0" })).repeated)
-      }).pipe(Effect.provide(configured))
+      yield* asInMemory(Redis.layer({ url, prefix: name }), Redis.layerConfig, { url, prefix: name })
     }), 30_000)
 
   it.scopedLive("two prefixes are two applications; two processes of one share it", () =>

@@ -177,6 +177,37 @@ const counting = (schedule: Schedule.Schedule<unknown>) => {
   return { count, schedule: schedule.pipe(Schedule.tapInput(() => Effect.sync(() => void count.tries++))) }
 }
 
+/** A subscription outlives connections that are cut and a server that is away, by its Schedule, and fails when that ends. */
+const outlives = <E, E2, E3>(
+  store: EventStore.Service,
+  server: {
+    readonly cut: Effect.Effect<unknown, E>
+    readonly down: Effect.Effect<unknown, E2>
+    readonly up: Effect.Effect<unknown, E3>
+  }
+) =>
+  Effect.gen(function*() {
+    const { count, schedule } = counting(Schedule.spaced("50 millis"))
+    const { fiber, seen } = yield* followed(store, schedule)
+    const appended = (id: string) => Effect.retry(append(store, id), Schedule.spaced("20 millis"))
+    for (let n = 0; n < 5; n++) {
+      yield* server.cut
+      yield* appended(`cut-${n}`)
+      assert.strictEqual(yield* Queue.take(seen), `cut-${n}`)
+    }
+    yield* server.down
+    const before = count.tries
+    yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => count.tries >= before + 5 })
+    yield* server.up
+    yield* appended("after")
+    assert.strictEqual(yield* Queue.take(seen), "after")
+    assert.isTrue((yield* Fiber.poll(fiber))._tag === "None")
+    // one whose Schedule ends fails
+    const { fiber: ending } = yield* followed(store, Schedule.recurs(2))
+    yield* server.down
+    assert.strictEqual((yield* Effect.flip(Fiber.join(ending)))._tag, "StoreError")
+  })
+
 Servers.suite("postgres", "a subscription whose PostgreSQL cannot be reached", (url) => {
   it.scopedLive(
     "goes on where it was, by its own Schedule, whether connections are cut or the server is out of reach",
@@ -196,25 +227,7 @@ Servers.suite("postgres", "a subscription whose PostgreSQL cannot be reached", (
           retry: Schedule.stop
         }))
         const store = Context.get(context, EventStore.EventStore)
-        const { count, schedule } = counting(Schedule.spaced("50 millis"))
-        const { fiber, seen } = yield* followed(store, schedule)
-        const appended = (id: string) => Effect.retry(append(store, id), Schedule.spaced("20 millis"))
-        for (let n = 0; n < 5; n++) {
-          yield* cut
-          yield* appended(`cut-${n}`)
-          assert.strictEqual(yield* Queue.take(seen), `cut-${n}`)
-        }
-        yield* proxy.down
-        const before = count.tries
-        yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => count.tries >= before + 5 })
-        yield* proxy.up
-        yield* appended("after")
-        assert.strictEqual(yield* Queue.take(seen), "after")
-        assert.isTrue((yield* Fiber.poll(fiber))._tag === "None")
-        // one whose Schedule ends fails
-        const { fiber: ending } = yield* followed(store, Schedule.recurs(2))
-        yield* proxy.down
-        assert.strictEqual((yield* Effect.flip(Fiber.join(ending)))._tag, "StoreError")
+        yield* outlives(store, { cut, down: proxy.down, up: proxy.up })
         yield* proxy.up
       }),
     60_000
@@ -233,25 +246,11 @@ Servers.suite("redis", "a subscription whose Redis cannot be reached", () => {
           retry: Schedule.stop
         }))
         const store = Context.get(context, EventStore.EventStore)
-        const { count, schedule } = counting(Schedule.spaced("50 millis"))
-        const { fiber, seen } = yield* followed(store, schedule)
-        const appended = (id: string) => Effect.retry(append(store, id), Schedule.spaced("20 millis"))
-        for (let n = 0; n < 5; n++) {
-          yield* Effect.promise(() => server.admin.client("KILL", "TYPE", "normal", "SKIPME", "yes"))
-          yield* Effect.promise(() => server.admin.client("KILL", "TYPE", "pubsub"))
-          yield* appended(`cut-${n}`)
-          assert.strictEqual(yield* Queue.take(seen), `cut-${n}`)
-        }
-        yield* server.kill
-        const before = count.tries
-        yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => count.tries >= before + 5 })
-        yield* server.start
-        yield* appended("after")
-        assert.strictEqual(yield* Queue.take(seen), "after")
-        assert.isTrue((yield* Fiber.poll(fiber))._tag === "None")
-        const { fiber: ending } = yield* followed(store, Schedule.recurs(2))
-        yield* server.kill
-        assert.strictEqual((yield* Effect.flip(Fiber.join(ending)))._tag, "StoreError")
+        const cut = Effect.promise(async () => {
+          await server.admin.client("KILL", "TYPE", "normal", "SKIPME", "yes")
+          await server.admin.client("KILL", "TYPE", "pubsub")
+        })
+        yield* outlives(store, { cut, down: server.kill, up: server.start })
       }),
     60_000
   )

@@ -9,8 +9,11 @@ import { Lease } from "effect-skald/store/Lease"
 import * as Query from "effect-skald/store/Query"
 import * as Snapshot from "effect-skald/store/Snapshot"
 import { SnapshotStore } from "effect-skald/store/SnapshotStore"
-import { Effect, Either, Layer, Option, Schema, Stream } from "effect"
-import { deposit, drain, Wallet, Wallets, withdraw } from "./wallet.ts"
+import * as Memory from "effect-skald/Memory"
+import { assert } from "@effect/vitest"
+import { Config, ConfigProvider, Effect, Either, Layer, Option, type Redacted, Schema, Stream } from "effect"
+import { equal } from "./assert.ts"
+import { deposit, drain, Overdrawn, Wallet, Wallets, withdraw } from "./wallet.ts"
 
 export const wallets = Aggregate.make(Wallet, Wallets, { snapshot: Snapshot.every(3), cache: 2 })
 
@@ -91,3 +94,32 @@ export const withCountedIds = <A, E, R>(layer: Layer.Layer<A, E, R>) =>
     let count = 0
     return Layer.provide(layer, Layer.succeed(EventId.EventIds, () => `event-${++count}`))
   }))
+
+/** On a server a program sees what it sees in memory; and opened again, by its configuration, all of it is still there. */
+export const asInMemory = <E, E2>(
+  layer: Layer.Layer<Needs, E>,
+  configured: (options: {
+    readonly url: Config.Config<Redacted.Redacted>
+    readonly prefix: Config.Config<string>
+  }) => Layer.Layer<Needs, E2>,
+  values: { readonly url: string; readonly prefix: string }
+) =>
+  Effect.gen(function*() {
+    const inMemory = yield* Effect.provide(program, withCountedIds(Memory.layer))
+    const onServer = yield* Effect.provide(program, withCountedIds(layer))
+    for (const [what, answer] of Object.entries(inMemory)) equal(onServer[what], answer, what)
+    equal(Object.keys(onServer), Object.keys(inMemory))
+    // and it saw something
+    equal(inMemory["refused"], { left: new Overdrawn({ balance: 60 }) })
+    equal(inMemory["totals"], { right: { in: 560, out: 25 } })
+    equal(inMemory["lease"], { right: 1 })
+    const provider = ConfigProvider.fromMap(new Map([["URL", values.url], ["PREFIX", values.prefix]]))
+    const again = configured({ url: Config.redacted("URL"), prefix: Config.string("PREFIX") })
+    yield* Effect.gen(function*() {
+      equal((yield* wallets.state("a")).state, { balance: 35, moves: 8 })
+      assert.strictEqual((yield* Projection.catchUp(Totals)).projected, 0)
+      assert.isTrue((yield* wallets.execute("a", deposit(10), { commandId: "deposit 0" })).repeated)
+    }).pipe(Effect.provide(Layer.provide(again, Layer.setConfigProvider(provider))))
+  })
+
+type Needs = Effect.Effect.Context<typeof program>

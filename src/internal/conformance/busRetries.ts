@@ -24,38 +24,27 @@ import { check, equal } from "./case.ts"
 
 const brief = Schedule.spaced("5 millis")
 
+/** The fourth attempt succeeds, whichever way the others are made good. */
+const untilItSucceeds = (verdict: typeof OnError.retry) =>
+  Effect.gen(function*() {
+    const { Placed, name, placed, publish } = topic()
+    const { add, seen } = collector<number>()
+    yield* Subscription.run(name(), {
+      events: [Placed],
+      handler: (_, { attempt }): Effect.Effect<void, Busy> =>
+        Effect.zipRight(add(attempt), attempt < 4 ? new Busy() : Effect.void),
+      onError: { Busy: verdict(brief, OnError.deadLetter) }
+    })
+    yield* publish(placed("o"))
+    yield* exactly(seen, 4)
+    equal(seen, [1, 2, 3, 4])
+    yield* untilEmpty(name())
+    equal(yield* lettersOf(name()), [])
+  })
+
 export const retrySection = busSection("retries and verdicts", {
-  "a handler that fails is run again in place, until it succeeds": () =>
-    Effect.gen(function*() {
-      const { Placed, name, placed, publish } = topic()
-      const { add, seen } = collector<number>()
-      yield* Subscription.run(name(), {
-        events: [Placed],
-        handler: (_, { attempt }): Effect.Effect<void, Busy> =>
-          Effect.zipRight(add(attempt), attempt < 4 ? new Busy() : Effect.void),
-        onError: { Busy: OnError.retry(brief, OnError.deadLetter) }
-      })
-      yield* publish(placed("o"))
-      yield* exactly(seen, 4)
-      equal(seen, [1, 2, 3, 4])
-      yield* untilEmpty(name())
-      equal(yield* lettersOf(name()), [])
-    }),
-  "a handler that fails is given the message again later, until it succeeds": () =>
-    Effect.gen(function*() {
-      const { Placed, name, placed, publish } = topic()
-      const { add, seen } = collector<number>()
-      yield* Subscription.run(name(), {
-        events: [Placed],
-        handler: (_, { attempt }): Effect.Effect<void, Busy> =>
-          Effect.zipRight(add(attempt), attempt < 4 ? new Busy() : Effect.void),
-        onError: { Busy: OnError.retryLater(brief, OnError.deadLetter) }
-      })
-      yield* publish(placed("o"))
-      yield* exactly(seen, 4)
-      equal(seen, [1, 2, 3, 4])
-      yield* untilEmpty(name())
-    }),
+  "a handler that fails is run again in place, until it succeeds": () => untilItSucceeds(OnError.retry),
+  "a handler that fails is given the message again later, until it succeeds": () => untilItSucceeds(OnError.retryLater),
   "a message that is given back does not come before its time, and others are handled meanwhile": () =>
     Effect.gen(function*() {
       const { Placed, name, placed, publish } = topic()

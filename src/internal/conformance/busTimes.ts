@@ -25,6 +25,21 @@ import {
 } from "./busCase.ts"
 import { check, equal } from "./case.ts"
 
+/** Its time passes between its first attempt and the second, whichever way it waits for that. */
+const expiresWhileItWaits = (verdict: typeof OnError.retry) =>
+  Effect.gen(function*() {
+    const { Placed, name, placed, publish } = topic()
+    const { add, seen } = collector<number>()
+    yield* Subscription.run(name(), {
+      events: [Placed],
+      handler: (_, { attempt }): Effect.Effect<void, Busy> => Effect.zipRight(add(attempt), new Busy()),
+      onError: { Busy: verdict(Schedule.spaced("1200 millis"), OnError.deadLetter) }
+    })
+    yield* publish(placed("o"), { ttl: "1 second" })
+    const [letter] = yield* untilLetters(name(), 1)
+    equal([letter!.reason, letter!.attempts, seen], ["expired", 1, [1]])
+  })
+
 export const ttlSection = busSection("time to live", {
   "passed before delivery: the handler is not called, a dead letter says expired": () =>
     Effect.gen(function*() {
@@ -58,31 +73,9 @@ export const ttlSection = busSection("time to live", {
       equal(yield* lettersOf(name()), [])
     }),
   "passed between retries in place: expired, after the attempts that were made": () =>
-    Effect.gen(function*() {
-      const { Placed, name, placed, publish } = topic()
-      const { add, seen } = collector<number>()
-      yield* Subscription.run(name(), {
-        events: [Placed],
-        handler: (_, { attempt }): Effect.Effect<void, Busy> => Effect.zipRight(add(attempt), new Busy()),
-        onError: { Busy: OnError.retry(Schedule.spaced("1200 millis"), OnError.deadLetter) }
-      })
-      yield* publish(placed("o"), { ttl: "1 second" })
-      const [letter] = yield* untilLetters(name(), 1)
-      equal([letter!.reason, letter!.attempts, seen], ["expired", 1, [1]])
-    }),
+    expiresWhileItWaits(OnError.retry),
   "passed while it was given back: expired, after the attempts that were made": () =>
-    Effect.gen(function*() {
-      const { Placed, name, placed, publish } = topic()
-      const { add, seen } = collector<number>()
-      yield* Subscription.run(name(), {
-        events: [Placed],
-        handler: (_, { attempt }): Effect.Effect<void, Busy> => Effect.zipRight(add(attempt), new Busy()),
-        onError: { Busy: OnError.retryLater(Schedule.spaced("1200 millis"), OnError.deadLetter) }
-      })
-      yield* publish(placed("o"), { ttl: "1 second" })
-      const [letter] = yield* untilLetters(name(), 1)
-      equal([letter!.reason, letter!.attempts, seen], ["expired", 1, [1]])
-    })
+    expiresWhileItWaits(OnError.retryLater)
 })
 
 export const delaySection = busSection("delay", {
