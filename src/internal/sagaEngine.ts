@@ -115,6 +115,7 @@ export const make = (
         patience,
         fork,
         onStored: Metrics.count,
+        onQuiet: () => undefined,
         onGone: (gone) => {
           if (runners.get(key) === gone) runners.delete(key)
         }

@@ -52,6 +52,8 @@ export class JournalWriter {
   private queue: Array<Entry> = []
   private writing = false
   private closed = false
+  /** Whether others have written while an append was on its way, that may not have met it. */
+  private behind = false
   version: number
 
   constructor(options: {
@@ -75,6 +77,11 @@ export class JournalWriter {
     this.onStored = options.onStored
     this.onLost = options.onLost
     this.wait = options.wait
+  }
+
+  /** Whether something is on its way to the journal, or from it. */
+  get busy(): boolean {
+    return this.writing
   }
 
   /** From here on nothing is written: those who wait are interrupted. */
@@ -108,7 +115,11 @@ export class JournalWriter {
 
   /** Takes in what others have written since. */
   readonly refresh: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.closed || this.writing) return Effect.void
+    if (this.closed) return Effect.void
+    if (this.writing) {
+      this.behind = true
+      return Effect.void
+    }
     this.writing = true
     return Effect.uninterruptible(
       Effect.zipRight(Effect.asVoid(this.takeIn), Effect.suspend(() => this.next()))
@@ -121,6 +132,10 @@ export class JournalWriter {
   }
 
   private next(): Effect.Effect<void> {
+    if (this.behind && !this.closed) {
+      this.behind = false
+      return Effect.zipRight(this.takeIn, Effect.suspend(() => this.next()))
+    }
     if (this.queue.length === 0 || this.closed) {
       this.writing = false
       return Effect.void

@@ -17,7 +17,8 @@ import { resumable } from "./sagaSchedule.ts"
  * host that stops: the body's fiber may be interrupted, this one obeys what was decided.
  */
 export const live = (runner: Runner): Effect.Effect<void> =>
-  Effect.suspend(() => {
+  Effect.withFiberRuntime((fiber) => {
+    runner.quiet.add(fiber)
     if (runner.state.deadline !== undefined) runner.fork(deadline(runner, runner.state.deadline))
     runner.consider()
     return Effect.zipRight(turns(runner), Effect.sync(() => runner.options.onGone(runner)))
@@ -36,11 +37,12 @@ const next = (runner: Runner, state: Machine.SagaState): Effect.Effect<void> => 
   // What concerns the saga as a whole is settled before its body runs again.
   if (runner.isStuck("")) return runner.awaitAct("")
   if (state.roundDue !== undefined && state.roundDue > runner.now()) {
-    return Effect.raceFirst(runner.until(state.roundDue), Effect.asVoid(runner.awaitChange))
+    const { roundDue } = state
+    return runner.quiet.waiting(roundDue, Effect.raceFirst(runner.until(roundDue), runner.awaitChange))
   }
   return Effect.flatMap(ParseResult.decodeUnknown(runner.definition.contract.payload)(state.payload), (payload) => {
     runner.startBody(payload)
-    return Effect.flatMap(Deferred.await(runner.turn), (turn) => {
+    return Effect.flatMap(runner.quiet.waiting(Infinity, Deferred.await(runner.turn)), (turn) => {
       switch (turn._tag) {
         case "Over":
           return Effect.void

@@ -21,6 +21,7 @@ import type { Compensate } from "./sagaCompensation.ts"
 import { host } from "./sagaHost.ts"
 import { JournalWriter, type Lost, type Stored, type TooMuch } from "./sagaJournalWriter.ts"
 import * as Machine from "./sagaMachine.ts"
+import { Quiet } from "./sagaQuiet.ts"
 import { Replay } from "./sagaReplay.ts"
 
 /** Why a run of the body is over. */
@@ -43,6 +44,8 @@ export interface RunnerOptions {
   readonly fork: (effect: Effect.Effect<unknown>) => Fiber.RuntimeFiber<unknown>
   readonly onStored: (runner: Runner, before: Machine.SagaState, stored: Stored, position: number) => void
   readonly onGone: (runner: Runner) => void
+  /** One of its fibers waits, or has ended: the saga may only wait now. */
+  readonly onQuiet: (runner: Runner) => void
 }
 
 /** One saga in this process: its state, its journal, and the fiber that runs its body. What comes next is decided elsewhere. */
@@ -76,6 +79,10 @@ export class Runner {
   broken: Cause.Cause<unknown> | undefined
   /** A step that no saga can have, and that the body asked for in this run. */
   invalid: InvalidStep | undefined
+  /** Another owner has written to the journal. */
+  fenced = false
+  /** What its fibers wait for. */
+  readonly quiet: Quiet
   private body: Fiber.RuntimeFiber<unknown, unknown> | undefined
   private readonly fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   private readonly waits = new Map<string, Set<Deferred.Deferred<void>>>()
@@ -91,6 +98,7 @@ export class Runner {
     this.replay = new Replay(options.state)
     this.deciding = options.state.decision?.decision
     this.pivoting = ["open", "passed"].includes(Machine.pivotState(options.state))
+    this.quiet = new Quiet(() => options.onQuiet(this))
     this.writer = new JournalWriter({
       store: options.store,
       saga: options.definition.contract.name,
@@ -183,13 +191,16 @@ export class Runner {
       const waiting = this.waits.get(id) ?? new Set()
       waiting.add(waiter)
       this.waits.set(id, waiting)
-      return Effect.onInterrupt(Deferred.await(waiter), () => Effect.sync(() => waiting.delete(waiter)))
+      return this.quiet.waiting(
+        Infinity,
+        Effect.onInterrupt(Deferred.await(waiter), () => Effect.sync(() => waiting.delete(waiter)))
+      )
     })
   }
 
   /** Waits for an operator, a decision, a need of intervention, or the end. */
   get awaitChange(): Effect.Effect<void> {
-    return Effect.suspend(() => Deferred.await(this.changed))
+    return Effect.suspend(() => this.quiet.waiting(Infinity, Deferred.await(this.changed)))
   }
 
   // -------------------------------------------------------------------------------------------------------------- wishes
@@ -245,11 +256,15 @@ export class Runner {
 
   /** Waits until an instant. A timer of JavaScript holds 24 days at most. */
   until(instant: number): Effect.Effect<void> {
+    return Effect.suspend(() => instant <= this.now() ? Effect.void : this.quiet.waiting(instant, this.sleep(instant)))
+  }
+
+  private sleep(instant: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       const left = instant - this.now()
       return left <= 0 ? Effect.void : Effect.zipRight(
         Context.get(this.services, Clock.Clock).sleep(Duration.millis(Math.min(left, 86_400_000))),
-        this.until(instant)
+        this.sleep(instant)
       )
     })
   }
@@ -261,7 +276,7 @@ export class Runner {
       const rested: Deferred.Deferred<void> = Deferred.unsafeMake(FiberId.none)
       const fiber = this.options.fork(
         Effect.zipRight(
-          Effect.raceFirst(this.until(this.now() + millis), Deferred.await(this.gone)),
+          Effect.raceFirst(this.sleep(this.now() + millis), Deferred.await(this.gone)),
           Deferred.succeed(rested, undefined)
         )
       )
@@ -301,10 +316,11 @@ export class Runner {
     const { turn } = this
     this.body = this.fork(
       Effect.onExit(
-        Body.run(provided, { startedAt, seed, round }),
+        Effect.supervised(Body.run(provided, { startedAt, seed, round }), this.quiet),
         (exit) => Deferred.succeed(turn, { _tag: "Exit", exit })
       )
     )
+    this.quiet.add(this.body)
     if (replay.unclaimed().length > 0) this.fork(this.watch(replay))
   }
 
@@ -312,7 +328,7 @@ export class Runner {
   private watch(replay: Replay): Effect.Effect<void> {
     return Effect.suspend(() => {
       const before = replay.progress
-      const rested = this.until(this.now() + Duration.toMillis(this.options.patience))
+      const rested = this.sleep(this.now() + Duration.toMillis(this.options.patience))
       return Effect.flatMap(
         Effect.raceFirst(Effect.as(rested, false), Effect.as(Deferred.await(replay.complete), true)),
         (complete) => {
@@ -351,6 +367,7 @@ export class Runner {
 
   private lost(lost: Lost): void {
     this.broken = lost._tag === "Broken" ? lost.cause : undefined
+    this.fenced = lost._tag === "Fenced"
     this.options.fork(this.abandon)
   }
 
