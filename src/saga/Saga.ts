@@ -237,7 +237,7 @@ export interface Execution<A, I, E, R> {
    * How a failure is journaled, for a body that looks into one that it has caught. Without it, the saga's own error Schema
    * serves, and where that does not fit its members as JSON, with their tag.
    */
-  readonly error?: Schema.Schema<NoInfer<E>, any> | undefined
+  readonly error?: Schema.Schema<E, any> | undefined
   /** When a failed attempt is followed by another; never when not given. Its position survives crashes. Defects are final. */
   readonly retry?: Schedule.Schedule<unknown, NoInfer<E>> | undefined
   /** How long an attempt may take; it is retried as if it had failed, and is the defect `StepTimedOut` in the end. */

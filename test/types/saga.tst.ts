@@ -49,6 +49,22 @@ describe("steps", () => {
     expect(within).type.toBe<Effect.Effect<string, never, Saga.Running>>()
   })
 
+  test("the Schema of a step's error leaves the parameters of its functions to be known", () => {
+    const step = Saga.step("charge", {
+      success: Schema.String,
+      error: Schema.Union(Refused, Smtp),
+      execute: (key) => key === "" ? new Smtp({ after: 1 }) : Pay.charge(key),
+      retry: Schedule.recurs(3),
+      compensate: (_, key) => Pay.forget(key)
+    })
+    expect(step).type.toBe<Effect.Effect<string, Refused | Smtp, Pay | Saga.Running>>()
+    expect(Saga.step).type.not.toBeCallableWith("charge", {
+      success: Schema.String,
+      error: Smtp,
+      execute: (key: string) => Pay.charge(key)
+    })
+  })
+
   test("a compensation on a pivot, and on a retriable step, is refused", () => {
     const options = { success: Schema.String, execute: () => Effect.succeed(""), compensate: () => Effect.void }
     expect(Saga.pivot).type.not.toBeCallableWith("p", options)
