@@ -525,6 +525,14 @@ export * as Join from "./cep/Join.ts"
 export * as Matcher from "./cep/Matcher.ts"
 
 /**
+ * Patterns over streams: what goes in are events, what comes out are matches.
+ *
+ * @since 0.1.0
+ * @category cep
+ */
+export * as Matches from "./cep/Matches.ts"
+
+/**
  * Patterns over events: which events, in which order, how often, within which time.
  *
  * @since 0.1.0

@@ -47,6 +47,8 @@ export interface Pattern<in out B, out Ev> extends Pipeable {
   readonly [TypeId]: { readonly _B: Types.Invariant<B>; readonly _Ev: Types.Covariant<Ev> }
   /** What it is made of, as data. */
   readonly definition: Definition
+  /** The event types that it names; none are told where it names any event, or was made from data that does not tell them. */
+  readonly events: ReadonlyArray<Event.Any> | undefined
 }
 
 /**
@@ -253,10 +255,14 @@ export const begin = <N extends string, E extends Event.Any, const O extends Ste
   event: E,
   options?: O & StepOptions<E["Type"], {}> & Legal<O>
 ): Pattern<Bound<N, E["Type"], O>, E["Type"]> =>
-  internal.fromDefinition(refuse, {
-    elements: [internal.step(refuse, "followedBy", name, event, options as internal.GivenStep | undefined)],
-    skip: { _tag: "none" }
-  })
+  internal.fromDefinition(
+    refuse,
+    {
+      elements: [internal.step(refuse, "followedBy", name, event, options as internal.GivenStep | undefined)],
+      skip: { _tag: "none" }
+    },
+    internal.named(event)
+  )
 
 /**
  * A pattern from what it is made of: for patterns that come from elsewhere. Nothing is known of their types.
@@ -264,9 +270,12 @@ export const begin = <N extends string, E extends Event.Any, const O extends Ste
  * @since 0.1.0
  * @category constructors
  */
-export const fromDefinition = (definition: Definition): Either.Either<Pattern<any, any>, InvalidPattern> =>
+export const fromDefinition = (
+  definition: Definition,
+  events?: ReadonlyArray<Event.Any>
+): Either.Either<Pattern<any, any>, InvalidPattern> =>
   Either.try({
-    try: () => internal.fromDefinition(refuse, definition),
+    try: () => internal.fromDefinition(refuse, definition, events),
     catch: (error) => {
       if (error instanceof InvalidPattern) return error
       throw error
@@ -297,7 +306,7 @@ export const fromDefinition = (definition: Definition): Either.Either<Pattern<an
 export const group =
   <const O extends GroupOptions>(options: O & GroupOptions) =>
   <B, Ev>(self: Pattern<B, Ev>): Pattern<Types.Simplify<Grouped<B, O>>, Ev> =>
-    internal.fromDefinition(refuse, { elements: [internal.group(refuse, self, options)], skip: { _tag: "none" } })
+    internal.ofElement(refuse, internal.group(refuse, self, options), [self])
 
 type Bounds<Ps extends ReadonlyArray<Pattern<any, any>>> = { [I in keyof Ps]: Match<Ps[I]> }[number]
 
@@ -311,14 +320,11 @@ type Bounds<Ps extends ReadonlyArray<Pattern<any, any>>> = { [I in keyof Ps]: Ma
 export const or = <const Ps extends readonly [Pattern<any, any>, Pattern<any, any>, ...Array<Pattern<any, any>>]>(
   ...alternatives: Ps
 ): Pattern<Bounds<Ps>, Events<Ps[number]>> =>
-  internal.fromDefinition(refuse, {
-    elements: [{
-      _tag: "Or",
-      contiguity: "followedBy",
-      of: alternatives.map((part) => internal.partOf(refuse, part))
-    }],
-    skip: { _tag: "none" }
-  })
+  internal.ofElement(
+    refuse,
+    { _tag: "Or", contiguity: "followedBy", of: alternatives.map((part) => internal.partOf(refuse, part)) },
+    alternatives
+  )
 
 /**
  * All of the parts, in any order: one after the other, up to eight of them. A part follows the one before it relaxed,
@@ -343,15 +349,16 @@ export const and = <const Ps extends readonly [Pattern<any, any>, Pattern<any, a
   parts: Ps,
   options: { readonly contiguity?: "next" | "followedBy" | "followedByAny" | undefined } = {}
 ): Pattern<Types.Simplify<Types.UnionToIntersection<Bounds<Ps>>>, Events<Ps[number]>> =>
-  internal.fromDefinition(refuse, {
-    elements: [{
+  internal.ofElement(
+    refuse,
+    {
       _tag: "And",
       contiguity: "followedBy",
       inner: options.contiguity ?? "followedBy",
       of: parts.map((part) => internal.partOf(refuse, part))
-    }],
-    skip: { _tag: "none" }
-  })
+    },
+    parts
+  )
 
 // --------------------------------------------------------------------------------------------------------- combinators
 
@@ -372,7 +379,8 @@ const adding = (contiguity: Element.Contiguity): AddStep =>
   internal.append(
     refuse,
     self,
-    internal.step(refuse, contiguity, name, event, options as internal.GivenStep | undefined)
+    internal.step(refuse, contiguity, name, event, options as internal.GivenStep | undefined),
+    internal.named(event)
   )
 
 /**
@@ -463,7 +471,8 @@ const negating =
     internal.append(
       refuse,
       self,
-      internal.negation(refuse, contiguity, event, options as internal.GivenStep | undefined)
+      internal.negation(refuse, contiguity, event, options as internal.GivenStep | undefined),
+      internal.named(event)
     )
 
 /**
@@ -492,10 +501,10 @@ export const notFollowedBy: AddNegation = negating("notFollowedBy")
  * @category combinators
  */
 export const within = (duration: Duration.DurationInput) => <B, Ev>(self: Pattern<B, Ev>): Pattern<B, Ev> =>
-  internal.fromDefinition(refuse, { ...self.definition, within: Duration.toMillis(duration) })
+  internal.fromDefinition(refuse, { ...self.definition, within: Duration.toMillis(duration) }, self.events)
 
 const skipping = (skip: Element.Skip) => <B, Ev>(self: Pattern<B, Ev>): Pattern<B, Ev> =>
-  internal.fromDefinition(refuse, { ...self.definition, skip })
+  internal.fromDefinition(refuse, { ...self.definition, skip }, self.events)
 
 /**
  * After a match, no other that begins at the same event.

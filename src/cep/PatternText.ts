@@ -104,5 +104,8 @@ export const parse: {
       }
       throw error
     }
-  }).pipe(Either.flatMap(Pattern.fromDefinition), Either.flatMap(Pattern.check))
+  }).pipe(
+    Either.flatMap((definition) => Pattern.fromDefinition(definition, options?.events)),
+    Either.flatMap(Pattern.check)
+  )
 }

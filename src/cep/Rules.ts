@@ -71,8 +71,11 @@ export interface Detection {
 export interface Options<B, Ev, Es extends ReadonlyArray<Event.Any>, E, R>
   extends Matcher.Options<Ev>, Omit<Subscription.Options<R>, "start" | "kept">
 {
-  /** The types that the pattern names, by which events are read. */
-  readonly events: Es & Event.UniqueTags<Es> & Listed<Ev, Es[number]["Type"]>
+  /**
+   * The types by which events are read: those that the pattern names, unless given. They must be given for a pattern that does not
+   * tell them, since it was stored or names any event.
+   */
+  readonly events?: (Es & Event.UniqueTags<Es> & Listed<Ev, Es[number]["Type"]>) | undefined
   readonly pattern: Pattern<B, Ev>
   readonly action: (match: B, detection: Detection) => Effect.Effect<void, E, R>
   /** {@link defaultMaxMatches} when not given. */
@@ -208,11 +211,15 @@ export const run: {
 } = (name: string, options: any): Effect.Effect<void, RuleError, any> =>
   Effect.gen(function*() {
     const rules = yield* Rules
+    const events = options.events ?? options.pattern.events
+    if (events === undefined) {
+      return yield* Internal.refuse("must be given: the pattern does not tell which types it names", "events")
+    }
     const definition: RuleSet.Definition = {
       name,
       matcher: Matcher.make(options.pattern, options),
-      codec: EventCodec.make(Event.group<any>(options.events), {}),
-      types: Event.storedTypes(options.events),
+      codec: EventCodec.make(Event.group<any>(events), {}),
+      types: Event.storedTypes(events),
       maxMatches: options.maxMatches ?? defaultMaxMatches
     }
     yield* Subscription.runSelect(Internal.subjectOf(name), {
@@ -250,7 +257,6 @@ export const run: {
  * const Login = Event.make("Login", { user: Schema.String, at: Schema.Number })
  *
  * const Guessed = Rules.layer("guessed", {
- *   events: [Failed, Login],
  *   pattern: Pattern.begin("failures", Failed, { times: { min: 3 } }).pipe(
  *     Pattern.followedBy("login", Login),
  *     Pattern.within("1 minute")

@@ -41,7 +41,12 @@ export interface GivenGroup {
   readonly allowCombinations?: true | undefined
 }
 
-export type Any = { readonly definition: Element.Definition }
+export type Any = { readonly definition: Element.Definition; readonly events: Events }
+
+/** The types that a pattern names; undefined where it is of any event, or is data that does not say. */
+export type Events = ReadonlyArray<Event.Any> | undefined
+
+const both = (one: Events, other: Events): Events => one && other && [...new Set([...one, ...other])]
 
 const prototype = {
   [TypeId]: { _B: (_: never) => _, _Ev: (_: never) => _ },
@@ -50,11 +55,19 @@ const prototype = {
   }
 }
 
-export const fromDefinition = (refuse: Refuse, definition: Element.Definition): Pattern<any, any> => {
+export const fromDefinition = (refuse: Refuse, definition: Element.Definition, events: Events): Pattern<any, any> => {
   const fault = Check.fault(definition, true)
   if (fault !== undefined) throw refuse(fault)
-  return Object.assign(Object.create(prototype), { definition })
+  return Object.assign(Object.create(prototype), { definition, events })
 }
+
+/** A pattern of one element, made of parts. */
+export const ofElement = (refuse: Refuse, element: Element.Element, parts: ReadonlyArray<Any>): Pattern<any, any> =>
+  fromDefinition(
+    refuse,
+    { elements: [element], skip: { _tag: "none" } },
+    parts.map(({ events }) => events).reduce(both)
+  )
 
 const list = (
   where: Element.Where | ReadonlyArray<Element.Where> | undefined
@@ -91,6 +104,9 @@ const tagsOf = (refuse: Refuse, step: string, event: Event.Any): ReadonlyArray<s
   if (anyTag(event.ast)) return []
   throw refuse({ step, reason: "event", problem: "must name a Schema of values with a literal `_tag`" })
 }
+
+/** The event type itself, where it says which events it is of. */
+export const named = (event: Event.Any): Events => members(event.ast).length > 0 ? [event] : undefined
 
 const anyTag = (ast: AST.AST): boolean =>
   AST.getPropertySignatures(AST.typeAST(ast)).some(({ name, type }) => name === "_tag" && AST.isStringKeyword(type))
@@ -170,14 +186,18 @@ const single = (contiguity: Element.Contiguity, elements: ReadonlyArray<Element.
     : { _tag: "Group", contiguity, elements, inner: "followedBy", optional: false }
 }
 
-export const append = (refuse: Refuse, self: Any, element: Element.Element): Pattern<any, any> =>
-  fromDefinition(refuse, { ...self.definition, elements: [...self.definition.elements, element] })
+export const append = (refuse: Refuse, self: Any, element: Element.Element, events: Events): Pattern<any, any> =>
+  fromDefinition(
+    refuse,
+    { ...self.definition, elements: [...self.definition.elements, element] },
+    both(self.events, events)
+  )
 
 export const appendPart = (
   refuse: Refuse,
   self: Any,
   contiguity: Element.Contiguity,
   part: Any
-): Pattern<any, any> => append(refuse, self, single(contiguity, partOf(refuse, part)))
+): Pattern<any, any> => append(refuse, self, single(contiguity, partOf(refuse, part)), part.events)
 
 export const names = (self: Any): ReadonlyArray<string> => stepsOf(self.definition.elements).map(({ name }) => name)

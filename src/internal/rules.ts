@@ -143,8 +143,8 @@ export const make = (bus: Bus): Service => {
   }
 }
 
-const refuse = (problem: string): Effect.Effect<never, InvalidInput> =>
-  Effect.fail(new InvalidInput({ faults: [new Fault({ path: "name", problem })] }))
+export const refuse = (problem: string, path = "name"): Effect.Effect<never, InvalidInput> =>
+  Effect.fail(new InvalidInput({ faults: [new Fault({ path, problem })] }))
 
 const messageOf = (detected: RuleSet.Detected): NewMessage => ({
   id: detected.id,

@@ -27,7 +27,6 @@ const rule = <E = never>(
   onError: OnError.Verdicts<E>
 ) =>
   Rules.run<any, any, any, E, never>("guessed", {
-    events: [Failed, Login] as any,
     pattern: guessed as Pattern.Pattern<any, any>,
     timestamp: (event) => event.at,
     keyBy: (event) => event.user,
@@ -67,6 +66,17 @@ describe("Rules", () => {
       )
       assert.match(id, /^[0-9a-f]{64}$/)
       assert.deepInclude(yield* rules.stats("guessed"), { events: 4, matches: 1, detected: 1, cut: 0 })
+    }).pipe(Effect.provide(base)))
+
+  it.scoped("a pattern that does not tell its types is refused where they are not given", () =>
+    Effect.gen(function*() {
+      const some = { pattern: Pattern.begin("any", Pattern.anyEvent), action: () => Effect.void }
+      const refused = yield* Effect.flip(Rules.run("some", some))
+      assert.strictEqual(
+        refused.message,
+        "events: must be given: the pattern does not tell which types it names"
+      )
+      yield* Rules.run("some", { ...some, events: [Failed, Login] as any })
     }).pipe(Effect.provide(base)))
 
   it.scoped("what has begun to match can be looked at", () =>

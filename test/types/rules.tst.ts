@@ -25,6 +25,15 @@ describe("Rules", () => {
     expect<Layer.Layer.Context<typeof rule>>().type.toBe<Rules.Rules | EventBus.EventBus>()
   })
 
+  test("events are those that the pattern names, where nothing else is said", () => {
+    const rule = Rules.layer("guessed", {
+      pattern,
+      keyBy: (event) => event.user,
+      action: ({ failures, login }) => Effect.log(failures[0].user, login.at)
+    })
+    expect<Layer.Layer.Context<typeof rule>>().type.toBe<Rules.Rules | EventBus.EventBus>()
+  })
+
   test("more events than the pattern names may be listed", () => {
     expect(Rules.layer("guessed", { events: [Failed, Login, Other], pattern, action: () => Effect.void })).type.not
       .toBe<never>()
