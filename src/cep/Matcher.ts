@@ -10,14 +10,17 @@
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import type * as Machine from "../event/Machine.ts"
 import * as Compile from "../internal/cepCompile.ts"
 import * as Element from "../internal/cepElement.ts"
 import * as Engine from "../internal/cepEngine.ts"
 import { fingerprint } from "../internal/cepFingerprint.ts"
 import * as Explain from "../internal/cepExplain.ts"
+import { ordered } from "../internal/cepOrdered.ts"
 import * as Runs from "../internal/cepRuns.ts"
 import * as Snapshots from "../internal/cepSnapshot.ts"
+import { tierOf } from "../internal/cepTier.ts"
 import * as MachineInternal from "../internal/machine.ts"
 import * as Pattern from "./Pattern.ts"
 
@@ -62,8 +65,11 @@ export interface Options<Ev> {
   readonly lateness?: Duration.DurationInput | undefined
   /** The order of events of the same time; that of arrival unless given. */
   readonly order?: ((left: Ev, right: Ev) => number) | undefined
-  /** Whether partial matches whose time is over are told. They are counted in any case. */
+  /** Whether partial matches whose time is over are told. They are kept one by one then, as `tier: "runs"` has it. */
   readonly timedOut?: boolean | undefined
+  /** `runs` keeps partial matches one by one, though they could be held as sets (`explain` says whether they are). */
+  readonly tier?: "runs" | undefined
+  /** Of partial matches held as sets, caps are on the events taken, which they share. */
   readonly maxPartialMatchesPerKey?: number | undefined
   readonly maxPartialMatches?: number | undefined
   /** `fail` unless given. */
@@ -111,12 +117,38 @@ export interface Found<B, Ev> {
 /**
  * The matches of one key that were completed at one moment, in the documented order; each is made when it is asked for.
  *
+ * Where partial matches are held as sets, 10⁸ of them are counted without being made, and the first few are had without the
+ * others.
+ *
+ * @example
+ * ```ts
+ * import * as Matcher from "effect-skald/cep/Matcher"
+ * import * as Pattern from "effect-skald/cep/Pattern"
+ * import * as Event from "effect-skald/event/Event"
+ * import { Stream } from "effect"
+ *
+ * const Asked = Event.make("Asked", {})
+ * const Answered = Event.make("Answered", {})
+ * const session = Matcher.open(
+ *   Matcher.make(Pattern.begin("asked", Asked).pipe(Pattern.followedByAny("answered", Answered)))
+ * )
+ *
+ * for (const output of session.push([Asked({}), Asked({}), Answered({})])) {
+ *   if (output._tag !== "Matches") continue
+ *   console.log(output.matches.count) // 2
+ *   const ten = output.matches.stream.pipe(Stream.take(10))
+ * }
+ * ```
+ *
  * @since 0.1.0
  * @category models
  */
 export interface MatchSet<B, Ev> extends Iterable<Found<B, Ev>> {
+  /** Exact up to 2⁵³. */
   readonly count: number
   readonly first: Found<B, Ev>
+  /** All of them, as they are asked for. */
+  readonly stream: Stream.Stream<Found<B, Ev>>
 }
 
 /**
@@ -158,10 +190,11 @@ export interface Stats {
   /** Events of no key. */
   readonly unkeyed: number
   readonly matches: number
-  readonly timedOut: number
+  /** Partial matches whose time was over; not known where they are held as sets. */
+  readonly timedOut: number | undefined
   readonly overflowed: number
   readonly partialMatches: number
-  /** The most partial matches that this session held at once. */
+  /** The most that this session held at once, as the caps count: partial matches, or the taken events of sets of them. */
   readonly mostPartialMatches: number
   readonly keys: number
 }
@@ -187,8 +220,8 @@ export interface Session<B, Ev> {
   readonly push: (events: Iterable<Ev>) => ReadonlyArray<Output<B, Ev>>
   /** Says that time has come to an instant, in milliseconds: what was to happen until then happens, and events at it or before it are late. */
   readonly advance: (time: number) => ReadonlyArray<Output<B, Ev>>
-  /** What has begun to match and may still: of each partial match its events so far, oldest first. */
-  readonly partialMatches: () => ReadonlyArray<PartialMatch<Ev>>
+  /** What has begun to match and may still: of each partial match its events so far, oldest first; 10,000 unless more are asked for. */
+  readonly partialMatches: (limit?: number) => ReadonlyArray<PartialMatch<Ev>>
   readonly snapshot: () => Snapshot
   readonly stats: () => Stats
 }
@@ -283,6 +316,7 @@ export const open = <B, Ev>(self: Matcher<B, Ev>, from: Snapshot = initial(self)
   const program = Compile.compile(definition)
   const engine = new Engine.Engine({
     program,
+    tier: tier(self).tier,
     timestamp: options.timestamp,
     keyBy: options.keyBy,
     lateness: options.lateness === undefined ? 0 : Duration.toMillis(options.lateness),
@@ -296,59 +330,76 @@ export const open = <B, Ev>(self: Matcher<B, Ev>, from: Snapshot = initial(self)
     outputs.map((output): Output<B, Ev> => {
       switch (output._tag) {
         case "Matches":
-          return { ...output, matches: new Paths<B, Ev>(program.shapes, output.matches) }
+          return { ...output, matches: new Matches<B, Ev>(program.shapes, output.matches) }
         case "Late":
           return output
         default: {
-          const { path, ...rest } = output
-          return { ...rest, events: taken<Ev>(path) } as Output<B, Ev>
+          const { run, ...rest } = output
+          return { ...rest, events: taken<Ev>(run) } as Output<B, Ev>
         }
       }
     })
   return {
     push: (events) => told(engine.push(events)),
     advance: (time) => told(engine.advance(time)),
-    partialMatches: () =>
-      Array.from(engine.all, ({ of, path, state, waits }) => ({
-        key: of.key,
-        events: taken<Ev>(path),
-        awaits: [...new Set(state.waits.flatMap(({ step }, at) => waits[at] === true ? [step] : []))]
-      })),
+    partialMatches: (limit = 10_000) =>
+      Array.from(engine.partial(limit), ({ awaits, key, run }) => ({ key, events: taken<Ev>(run), awaits })),
     snapshot: () => ({ ...engine.snapshot(), fingerprint: self.fingerprint }),
     stats: () => ({
       ...engine.counts,
+      timedOut: engine.sets === undefined ? engine.counts.timedOut : undefined,
       partialMatches: engine.runs,
-      mostPartialMatches: engine.mostRuns,
+      mostPartialMatches: engine.most,
       keys: engine.keyCount
     })
   }
 }
 
-const taken = <Ev>(path: Compile.Path): ReadonlyArray<Taken<Ev>> =>
-  Runs.list(path).map(({ event, seq, step, time }) => ({ step, event: event as Ev, index: seq, time }))
+const tier = ({ options, pattern }: Matcher<any, any>) =>
+  options.tier === "runs"
+    ? { tier: "runs" as const, why: "the options ask for it" }
+    : tierOf(pattern.definition, { timedOut: options.timedOut === true })
 
-/** The matches of a moment, as runs of events. */
-class Paths<B, Ev> implements MatchSet<B, Ev> {
+const taken = <Ev>(run: Engine.Run): ReadonlyArray<Taken<Ev>> => {
+  if (!Array.isArray(run)) {
+    return Runs.list(run as Compile.Path).map(({ event, seq, step, time }) => ({
+      step,
+      event: event as Ev,
+      index: seq,
+      time
+    }))
+  }
+  const found: Array<Taken<Ev>> = []
+  for (const { step, taken } of run) {
+    if (taken !== undefined) found.push({ step, event: taken.event, index: taken.seq, time: taken.time })
+  }
+  return found
+}
+
+/** The matches of a moment, one by one or as a set. */
+class Matches<B, Ev> implements MatchSet<B, Ev> {
   private readonly shapes: ReadonlyMap<string, Element.Shape>
-  private readonly paths: ReadonlyArray<Compile.Path>
-  constructor(shapes: ReadonlyMap<string, Element.Shape>, paths: ReadonlyArray<Compile.Path>) {
+  private readonly of: ReadonlyArray<Compile.Path> | Engine.Found
+  constructor(shapes: ReadonlyMap<string, Element.Shape>, of: ReadonlyArray<Compile.Path> | Engine.Found) {
     this.shapes = shapes
-    this.paths = paths
+    this.of = of
   }
   get count(): number {
-    return this.paths.length
+    return "roots" in this.of ? this.of.count : this.of.length
   }
   get first(): Found<B, Ev> {
-    const [path] = this.paths
-    if (path === undefined) throw new RangeError("a set of matches is never empty")
-    return this.found(path)
+    for (const one of this) return one
+    throw new RangeError("a set of matches is never empty")
+  }
+  get stream(): Stream.Stream<Found<B, Ev>> {
+    return Stream.fromIterable(this)
   }
   *[Symbol.iterator](): Iterator<Found<B, Ev>> {
-    for (const path of this.paths) yield this.found(path)
-  }
-  private found(path: Compile.Path): Found<B, Ev> {
-    const events = taken<Ev>(path)
-    return { match: Element.bind(this.shapes, events.map(({ event, step }) => [step, event])) as B, events }
+    const runs: Iterable<Engine.Run> = "roots" in this.of ? ordered(this.of.roots, this.of.floor) : this.of
+    for (const run of runs) {
+      const events = taken<Ev>(run)
+      yield { match: Element.bind(this.shapes, events.map(({ event, step }) => [step, event])) as B, events }
+    }
   }
 }
 
@@ -445,8 +496,9 @@ export const SnapshotOf = <Ev, I>(events: Schema.Schema<Ev, I>): Schema.Schema<S
  * @category models
  */
 export interface Explanation {
-  /** Partial matches are kept one by one, as runs. */
-  readonly tier: "runs"
+  /** Partial matches are held as sets that share what they have in common, or kept one by one, as runs. */
+  readonly tier: "sets" | "runs"
+  /** Why they are. */
   readonly why: string
   /** How many states there are, up to 10,000. */
   readonly states: number
@@ -490,8 +542,7 @@ export const explain = (self: Matcher<any, any>): Explanation => {
   }
   if (more) warnings.push(`there are more than ${states} states`)
   return {
-    tier: "runs",
-    why: "every partial match is a run of its own, whatever its conditions ask",
+    ...tier(self),
     states,
     bound,
     skip: program.skip._tag,

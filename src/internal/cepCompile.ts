@@ -23,7 +23,21 @@ export interface Path {
   bound: Record<string, unknown> | undefined
 }
 
-export type Test = (event: { readonly _tag: string }, path: Path | undefined) => boolean
+/** What is asked of an event: its type, and then conditions. One object for each place in the pattern that asks. */
+export interface Test {
+  /** None: any type. */
+  readonly tags: ReadonlySet<string> | undefined
+  /** None: nothing more is asked. */
+  readonly asks: ((event: { readonly _tag: string }, path: Path | undefined) => boolean) | undefined
+  /** Whether it looks at the event alone, so that the answer is the same whatever was taken before. */
+  readonly alone: boolean
+  /** The event that was asked about last, and the answer; for those who ask all partial matches at once. */
+  asked: number
+  answer: boolean
+}
+
+export const holds = (test: Test, event: { readonly _tag: string }, path: Path | undefined): boolean =>
+  (test.tags === undefined || test.tags.has(event._tag)) && (test.asks === undefined || test.asks(event, path))
 
 export interface Greedy {
   readonly test: Test
@@ -71,6 +85,8 @@ export interface Program {
   readonly states: () => number
   /** The tags that change anything; none: every event does. */
   readonly tags: ReadonlySet<string> | undefined
+  /** The tags that steps and negations name. */
+  readonly named: ReadonlySet<string>
 }
 
 interface Guards {
@@ -102,6 +118,8 @@ interface Next {
   readonly armed: Pick<Guards, "notNext" | "notFollowedBy">
 }
 
+const nothing: Condition.SoFar = {}
+const none: ReadonlyArray<unknown> = []
 const unguarded: Guards = { greedy: [], notNext: [], notFollowedBy: [] }
 const unarmed = { notNext: [], notFollowedBy: [] }
 
@@ -117,25 +135,51 @@ export const compile = (definition: Element.Definition): Program => {
     if (path.bound === undefined) path.bound = Element.bind(shapes, events(path))
     return path.bound
   }
-  const ask = (where: ReadonlyArray<Element.Where>, step: string): Test => (event, path) => {
-    const soFar = boundOf(path)
-    const own = Condition.listOf(soFar[step])
-    return where.every((one) => Element.ask(one, event, soFar, own))
+  const ask = (where: ReadonlyArray<Element.Where>, step: string, alone: boolean): Exclude<Test["asks"], undefined> => {
+    const all = where.map((one) => typeof one === "function" ? one : Condition.compiled(one))
+    const [only] = all
+    if (alone) {
+      if (only !== undefined && all.length === 1) return (event) => only(event, nothing, none)
+      return (event) => all.every((one) => one(event, nothing, none))
+    }
+    return (event, path) => {
+      const soFar = boundOf(path)
+      const own = Condition.listOf(soFar[step])
+      return all.every((one) => one(event, soFar, own))
+    }
   }
   const test = (tags: ReadonlyArray<string>, where: ReadonlyArray<Element.Where>, step: string): Test => {
-    const named = tags.length === 0 ? undefined : new Set(tags)
-    if (where.length === 0) return named === undefined ? () => true : (event) => named.has(event._tag)
-    const asked = ask(where, step)
-    return named === undefined ? asked : (event, path) => named.has(event._tag) && asked(event, path)
+    const alone = where.every(Condition.isAlone)
+    return {
+      tags: tags.length === 0 ? undefined : new Set(tags),
+      asks: where.length === 0 ? undefined : ask(where, step, alone),
+      alone,
+      asked: -1,
+      answer: false
+    }
   }
-  const untilOf = (step: Element.Step): Test | undefined =>
-    step.until.length === 0 ? undefined : ask(step.until, step.name)
+  const tests = new Map<Element.Step | Element.Negation, Test>()
+  const testOf = (element: Element.Step | Element.Negation): Test => {
+    let known = tests.get(element)
+    if (known === undefined) {
+      known = test(element.tags, element.where, element._tag === "Step" ? element.name : "")
+      tests.set(element, known)
+    }
+    return known
+  }
+  const untils = new Map<Element.Step, Test>()
+  const untilOf = (step: Element.Step): Test | undefined => {
+    if (step.until.length === 0) return undefined
+    let known = untils.get(step)
+    if (known === undefined) untils.set(step, known = test([], step.until, step.name))
+    return known
+  }
   const leaving = (element: Element.Element, guards: Guards): Guards =>
     element._tag === "Step" && element.greedy
       ? {
         ...guards,
         greedy: [...guards.greedy, {
-          test: test(element.tags, element.where, element.name),
+          test: testOf(element),
           until: untilOf(element)
         }]
       }
@@ -171,7 +215,7 @@ export const compile = (definition: Element.Definition): Program => {
   }
 
   const interested = (element: Element.Negation): Interested => ({
-    test: test(element.tags, element.where, ""),
+    test: testOf(element),
     tags: element.tags
   })
 
@@ -272,7 +316,7 @@ export const compile = (definition: Element.Definition): Program => {
     if (element._tag === "Step") {
       const wait: Omit<Awaited, "guards"> = {
         step: element.name,
-        test: test(element.tags, element.where, element.name),
+        test: testOf(element),
         contiguity,
         again: count > 1,
         until: untilOf(element),
@@ -373,27 +417,42 @@ export const compile = (definition: Element.Definition): Program => {
     skip: definition.skip,
     state,
     states: () => places.length,
-    tags: tagsOf(definition.elements)
+    tags: tagsOf(definition.elements),
+    named: namedIn(definition.elements)
   }
 }
 
-const waitsFor = (step: Element.Step): boolean => step.gap !== undefined || step.times?.gap !== undefined
-
 /** Whether a pattern asks when events were. */
-export const isTimed = ({ elements, within }: Element.Definition): boolean =>
-  within !== undefined || Element.stepsOf(elements).some(waitsFor) || elements.some(hasGap)
+export const isTimed = ({ elements, within }: Element.Definition): boolean => within !== undefined || hasGaps(elements)
+
+/** Whether the time between an event and the one before it is limited somewhere. */
+export const hasGaps = (elements: ReadonlyArray<Element.Element>): boolean => elements.some(hasGap)
 
 const hasGap = (element: Element.Element): boolean => {
   switch (element._tag) {
     case "Negation":
-    case "Step":
       return false
+    case "Step":
+      return element.gap !== undefined || element.times?.gap !== undefined
     case "Group":
-      return element.times?.gap !== undefined || element.elements.some(hasGap)
+      return element.times?.gap !== undefined || hasGaps(element.elements)
     default:
-      return element.of.some((part) => part.some(hasGap))
+      return element.of.some(hasGaps)
   }
 }
+
+const namedIn = (elements: ReadonlyArray<Element.Element>): ReadonlySet<string> =>
+  new Set(elements.flatMap((element): ReadonlyArray<string> => {
+    switch (element._tag) {
+      case "Negation":
+      case "Step":
+        return element.tags
+      case "Group":
+        return [...namedIn(element.elements)]
+      default:
+        return element.of.flatMap((part) => [...namedIn(part)])
+    }
+  }))
 
 /** The tags of events that change anything; none where the very next event may, whatever it is. */
 const tagsOf = (elements: ReadonlyArray<Element.Element>): ReadonlySet<string> | undefined => {

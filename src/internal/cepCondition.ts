@@ -95,10 +95,13 @@ const valueOf = (value: Value, event: unknown, soFar: SoFar): unknown => {
     case "Plus": {
       const left = valueOf(value.left, event, soFar)
       const right = valueOf(value.right, event, soFar)
-      return typeof left === "number" && typeof right === "number" ? left + right : undefined
+      return sum(left, right)
     }
   }
 }
+
+const sum = (left: unknown, right: unknown): number | undefined =>
+  typeof left === "number" && typeof right === "number" ? left + right : undefined
 
 const compare = (left: unknown, is: Comparison, right: unknown): boolean => {
   if (left === undefined || right === undefined) return false
@@ -131,6 +134,92 @@ export const holds = (condition: Condition, event: unknown, soFar: SoFar): boole
     }
   }
 }
+
+/** A condition as a function, with what does not depend on events done beforehand. It answers what `holds` does. */
+export const compiled = (condition: Condition): (event: unknown, soFar: SoFar) => boolean => {
+  switch (condition._tag) {
+    case "Compare": {
+      const left = compiledValue(condition.left)
+      const right = compiledValue(condition.right)
+      const { is } = condition
+      return (event, soFar) => compare(left(event, soFar), is, right(event, soFar))
+    }
+    case "All": {
+      const of = condition.of.map(compiled)
+      return (event, soFar) => of.every((one) => one(event, soFar))
+    }
+    case "Any": {
+      const of = condition.of.map(compiled)
+      return (event, soFar) => of.some((one) => one(event, soFar))
+    }
+    case "Not": {
+      const one = compiled(condition.condition)
+      return (event, soFar) => !one(event, soFar)
+    }
+    case "Joined": {
+      const field = reader(condition.field)
+      const { step } = condition
+      return (event, soFar) => {
+        const bound = soFar[step]
+        const mine = field(event)
+        if (!Array.isArray(bound)) return bound === undefined || field(bound) === mine
+        for (let at = 0; at < bound.length; at++) if (field(bound[at]) !== mine) return false
+        return true
+      }
+    }
+  }
+}
+
+const compiledValue = (value: Value): (event: unknown, soFar: SoFar) => unknown => {
+  switch (value._tag) {
+    case "Field":
+      return reader(value.path)
+    case "Literal": {
+      const literal = value.value
+      return () => literal
+    }
+    case "Plus": {
+      const left = compiledValue(value.left)
+      const right = compiledValue(value.right)
+      return (event, soFar) => sum(left(event, soFar), right(event, soFar))
+    }
+    case "Bound": {
+      const { path, step, take } = value
+      const field = path === undefined ? undefined : reader(path)
+      if (field === undefined || (take !== "first" && take !== "last")) {
+        return (event, soFar) => valueOf(value, event, soFar)
+      }
+      return (_event, soFar) => {
+        const bound = soFar[step]
+        if (!Array.isArray(bound)) return bound === undefined ? undefined : field(bound)
+        return bound.length === 0 ? undefined : field(bound[take === "first" ? 0 : bound.length - 1])
+      }
+    }
+  }
+}
+
+/** Reads a field by its path. */
+const reader = (path: string): (event: unknown) => unknown => {
+  if (path.includes(".")) return (event) => at(event, path)
+  return (event) => typeof event === "object" && event !== null ? (event as Record<string, unknown>)[path] : undefined
+}
+
+/**
+ * Whether a function can look at nothing but its first argument: it has one parameter, no default, no rest, and no `arguments`.
+ * Where its text does not say so beyond doubt, it may look at more.
+ */
+const looksAtOne = (test: Test): boolean => {
+  if (test.length > 1) return false
+  const text = Function.prototype.toString.call(test)
+  if (text.includes("[native code]") || text.includes("arguments")) return false
+  const arrow = text.indexOf("=>")
+  const head = text.slice(0, arrow < 0 ? text.indexOf(")") + 1 : arrow)
+  return !head.includes("...") && !head.includes("=")
+}
+
+/** Whether a condition looks at the event alone, and at nothing that was taken before. */
+export const isAlone = (where: Condition | Test): boolean =>
+  typeof where === "function" ? looksAtOne(where) : !isIterative(where)
 
 /** Whether a condition asks for more than the event itself. */
 export const isIterative = (condition: Condition): boolean => {

@@ -1,14 +1,20 @@
 import type * as Compile from "./cepCompile.ts"
 import type { Path } from "./cepCompile.ts"
+import * as Kept from "./cepKept.ts"
+import type { Waiting } from "./cepAutomaton.ts"
+import type { Node, Occurrence } from "./cepNodes.ts"
+import { ordered } from "./cepOrdered.ts"
 import * as Runs from "./cepRuns.ts"
+import { Sets } from "./cepSets.ts"
 import { Heap } from "./heap.ts"
 
-/** Everything around the runs: order of events, time, keys, caps, outputs. Plain synchronous code over chunks. */
+/** Everything around the partial matches: order of events, time, keys, caps, outputs. Plain synchronous code over chunks. */
 
 export type Tagged = { readonly _tag: string }
 
 export interface Settings {
   readonly program: Compile.Program
+  readonly tier: "sets" | "runs"
   readonly timestamp: ((event: any) => number) | undefined
   readonly keyBy: ((event: any) => string | undefined) | undefined
   readonly lateness: number
@@ -20,16 +26,26 @@ export interface Settings {
 }
 
 export type Output =
-  | { readonly _tag: "Matches"; readonly key: string; readonly time: number; readonly matches: Array<Path> }
-  | { readonly _tag: "TimedOut"; readonly key: string; readonly time: number; readonly path: Path }
+  | { readonly _tag: "Matches"; readonly key: string; readonly time: number; readonly matches: Array<Path> | Found }
+  | { readonly _tag: "TimedOut"; readonly key: string; readonly time: number; readonly run: Run }
   | { readonly _tag: "Late"; readonly event: any }
-  | { readonly _tag: "Overflow"; readonly key: string; readonly path: Path }
+  | { readonly _tag: "Overflow"; readonly key: string; readonly run: Run }
   | {
     readonly _tag: "Failed"
     readonly reason: "skip" | "overflow"
     readonly key: string
-    readonly path: Path
+    readonly run: Run
   }
+
+/** A run of events, as each tier has it. */
+export type Run = Path | ReadonlyArray<Node>
+
+/** Matches that are held as a set. */
+export interface Found {
+  readonly roots: ReadonlyArray<Node>
+  readonly floor: number
+  readonly count: number
+}
 
 export interface Counts {
   events: number
@@ -40,7 +56,7 @@ export interface Counts {
   overflowed: number
 }
 
-interface Waiting {
+interface Coming {
   readonly time: number
   readonly event: Tagged
 }
@@ -77,6 +93,25 @@ export interface Snapshot {
     readonly nextPassed: boolean
     readonly windowPassed: boolean
   }>
+  /** Of the other tier: nodes after those that they lead to, a union where there is no event; the sets of each key. */
+  readonly nodes: ReadonlyArray<
+    { readonly event: number; readonly step: string; readonly left: number; readonly right: number }
+  >
+  readonly sets: ReadonlyArray<{
+    readonly key: string
+    readonly of: ReadonlyArray<{
+      readonly done: boolean
+      readonly waiting: ReadonlyArray<{
+        readonly state: number
+        readonly waits: ReadonlyArray<boolean>
+        readonly ended: ReadonlyArray<ReadonlyArray<boolean>>
+        readonly fresh: boolean
+        readonly ending: boolean
+        readonly nextPassed: boolean
+      }>
+      readonly node: number
+    }>
+  }>
 }
 
 export const empty: Snapshot = {
@@ -91,7 +126,9 @@ export const empty: Snapshot = {
   paths: [],
   states: [],
   keys: [],
-  runs: []
+  runs: [],
+  nodes: [],
+  sets: []
 }
 
 export class Engine implements Runs.Host {
@@ -103,14 +140,16 @@ export class Engine implements Runs.Host {
   private readonly settings: Settings
   private readonly keys: Map<string, Runs.Runs> = new Map()
   private readonly dues = new Heap<{ readonly at: number; readonly run: Runs.Run }>((a, b) => a.at < b.at)
-  private waiting: Array<Waiting>
+  private waiting: Array<Coming>
   private outputs: Array<Output> = []
-  private last: Extract<Output, { readonly _tag: "Matches" }> | undefined
+  private last: Array<Path> | undefined
   private seq: number
   private now: number
   private newest: number
   private closed: number
   private failed: boolean
+  /** What holds partial matches as sets, where that is how they are held. */
+  readonly sets: Sets | undefined
 
   constructor(settings: Settings, from: Snapshot) {
     this.settings = settings
@@ -122,15 +161,23 @@ export class Engine implements Runs.Host {
     this.failed = from.failed
     this.counts = { ...from.counts }
     this.waiting = [...from.waiting]
+    // runs go on as runs: they are what every pattern can be matched by
+    this.sets = settings.tier === "runs" || from.runs.length > 0 || from.keys.length > 0
+      ? undefined
+      : new Sets(settings, this)
     this.restore(from)
   }
 
   get runs(): number {
-    return this.all.size
+    return this.sets?.runs(this.now) ?? this.all.size
   }
 
   get keyCount(): number {
-    return this.keys.size
+    return this.sets?.keys.size ?? this.keys.size
+  }
+
+  get most(): number {
+    return this.sets?.most ?? this.mostRuns
   }
 
   push(events: Iterable<any>): Array<Output> {
@@ -173,7 +220,7 @@ export class Engine implements Runs.Host {
     return outputs
   }
 
-  private hold(one: Waiting): void {
+  private hold(one: Coming): void {
     const { comparator } = this.settings
     const { waiting } = this
     let low = 0
@@ -211,6 +258,7 @@ export class Engine implements Runs.Host {
       this.counts.unkeyed++
       return
     }
+    if (this.sets !== undefined) return this.sets.push(event, key, seq, time)
     let runs = this.keys.get(key)
     const known = runs !== undefined
     runs ??= new Runs.Runs(key, this)
@@ -223,6 +271,7 @@ export class Engine implements Runs.Host {
   /** Time moves on: what is due is done, instant by instant. */
   private tick(time: number): void {
     if (!(time > this.now)) return
+    this.sets?.tick(time)
     for (let next = this.dues.peek(); next !== undefined && next.at <= time && !this.failed; next = this.dues.peek()) {
       const { at } = next
       const byKey = new Map<Runs.Runs, Array<Runs.Run>>()
@@ -251,25 +300,41 @@ export class Engine implements Runs.Host {
     if (this.failed) return
     this.counts.matches++
     if (this.last === undefined) {
-      this.last = { _tag: "Matches", key: of.key, time: this.now, matches: [path] }
-      this.outputs.push(this.last)
-    } else this.last.matches.push(path)
+      this.last = [path]
+      this.outputs.push({ _tag: "Matches", key: of.key, time: this.now, matches: this.last })
+    } else this.last.push(path)
   }
 
   timedOut(of: Runs.Runs, path: Path): void {
     if (this.failed) return
     this.counts.timedOut++
-    if (this.settings.timedOut) this.outputs.push({ _tag: "TimedOut", key: of.key, time: this.now, path })
+    if (this.settings.timedOut) this.outputs.push({ _tag: "TimedOut", key: of.key, time: this.now, run: path })
   }
 
   missed(of: Runs.Runs, path: Path): void {
-    this.fail("skip", of, path)
+    this.fail("skip", of.key, path)
   }
 
-  private fail(reason: "skip" | "overflow", of: Runs.Runs, path: Path): void {
+  private fail(reason: "skip" | "overflow", key: string, run: Run): void {
     if (this.failed) return
     this.failed = true
-    this.outputs.push({ _tag: "Failed", reason, key: of.key, path })
+    this.outputs.push({ _tag: "Failed", reason, key, run })
+  }
+
+  // ------------------------------------------------------------------------------------------------- what sets tell
+
+  found(key: string, roots: ReadonlyArray<Node>, floor: number, count: number): void {
+    this.counts.matches = Math.min(Number.MAX_VALUE, this.counts.matches + count)
+    this.outputs.push({ _tag: "Matches", key, time: this.now, matches: { roots, floor, count } })
+  }
+
+  overflow(key: string, run: Run): void {
+    this.counts.overflowed++
+    this.outputs.push({ _tag: "Overflow", key, run })
+  }
+
+  full(key: string, run: Run): void {
+    this.fail("overflow", key, run)
   }
 
   admit(run: Runs.Run): boolean {
@@ -277,17 +342,16 @@ export class Engine implements Runs.Host {
     const perKey = run.of.size >= maxRunsPerKey
     if (perKey || this.all.size >= maxRuns) {
       if (policy === "fail") {
-        this.fail("overflow", run.of, run.path)
+        this.full(run.of.key, run.path)
         return false
       }
-      this.counts.overflowed++
       if (policy === "dropNewest") {
-        this.outputs.push({ _tag: "Overflow", key: run.of.key, path: run.path })
+        this.overflow(run.of.key, run.path)
         return false
       }
       const oldest = this.oldest(perKey ? run.of : undefined)
       if (oldest !== undefined) {
-        this.outputs.push({ _tag: "Overflow", key: oldest.of.key, path: oldest.path })
+        this.overflow(oldest.of.key, oldest.path)
         oldest.of.drop(oldest)
         if (oldest.of !== run.of && oldest.of.isEmpty) this.keys.delete(oldest.of.key)
       }
@@ -311,49 +375,45 @@ export class Engine implements Runs.Host {
     if (this.dues.size > 64 + 2 * this.all.size) this.dues.keep(({ run }) => !run.dead)
   }
 
+  /** Partial matches, oldest first, with the steps that they await. */
+  *partial(
+    limit: number
+  ): Iterable<{ readonly key: string; readonly run: Run; readonly awaits: ReadonlyArray<string> }> {
+    let left = limit
+    for (const { of, path, state, waits } of this.all) {
+      if (left-- <= 0) return
+      yield { key: of.key, run: path, awaits: awaited([{ state, waits }]) }
+    }
+    for (const { configurations, key, roots } of this.sets?.all(this.now) ?? []) {
+      for (const [at, { waiting }] of configurations.entries()) {
+        for (const run of ordered([roots[at]!], 0)) {
+          if (left-- <= 0) return
+          yield { key, run, awaits: awaited(waiting) }
+        }
+      }
+    }
+  }
+
   // ------------------------------------------------------------------------------------------------------ snapshots
 
   snapshot(): Snapshot {
-    const events: Array<Snapshot["events"][number]> = []
-    const eventAt = new Map<number, number>()
+    const kept = new Kept.Kept(this.program)
     const paths: Array<Snapshot["paths"][number]> = []
     const pathAt = new Map<Path, number>()
-    const states: Array<Snapshot["states"][number]> = []
-    const stateAt = new Map<number, number>()
-    const eventOf = ({ event, seq, time }: Path): number => {
-      const known = eventAt.get(seq)
-      if (known !== undefined) return known
-      const at = events.push({ seq, time, event }) - 1
-      eventAt.set(seq, at)
-      return at
-    }
     const pathOf = (path: Path): number => {
       for (const one of Runs.list(path)) {
         if (pathAt.has(one)) continue
         const before = one.before === undefined ? -1 : pathAt.get(one.before) ?? -1
-        pathAt.set(one, paths.push({ before, step: one.step, event: eventOf(one), done: one.done }) - 1)
+        pathAt.set(one, paths.push({ before, step: one.step, event: kept.event(one), done: one.done }) - 1)
       }
       return pathAt.get(path) ?? -1
-    }
-    const stateOf = (id: number): number => {
-      const route: Array<Compile.State> = []
-      let at = this.program.state(id)
-      while (!stateAt.has(at.id) && at.via !== undefined) {
-        route.push(at)
-        at = this.program.state(at.via.from)
-      }
-      for (const { id, via } of route.reverse()) {
-        if (via === undefined) continue
-        stateAt.set(id, states.push({ from: stateAt.get(via.from) ?? -1, wait: via.wait }) - 1)
-      }
-      return stateAt.get(id) ?? -1
     }
     const keys = [...this.keys.values()]
     const keyAt = new Map(keys.map((of, at) => [of, at] as const))
     const runs = [...this.all].map((run) => ({
       key: keyAt.get(run.of) ?? -1,
       path: pathOf(run.path),
-      state: stateOf(run.state.id),
+      state: kept.state(run.state.id),
       waits: [...run.waits],
       ended: run.ended.map((one) => [...one]),
       fresh: run.fresh,
@@ -361,6 +421,13 @@ export class Engine implements Runs.Host {
       nextPassed: run.nextPassed,
       windowPassed: run.windowPassed
     }))
+    const held = keys.map((of) => ({
+      key: of.key,
+      floor: of.floor,
+      moment: of.moment,
+      held: of.held.map(({ moment, path }) => ({ path: pathOf(path), moment }))
+    }))
+    const sets = this.sets === undefined ? { nodes: [], sets: [] } : Kept.write(this.sets, this.now, kept)
     return {
       seq: this.seq,
       time: this.now,
@@ -369,15 +436,11 @@ export class Engine implements Runs.Host {
       failed: this.failed,
       counts: { ...this.counts },
       waiting: [...this.waiting],
-      events,
+      events: kept.events,
       paths,
-      states,
-      keys: keys.map((of) => ({
-        key: of.key,
-        floor: of.floor,
-        moment: of.moment,
-        held: of.held.map(({ moment, path }) => ({ path: pathOf(path), moment }))
-      })),
+      states: kept.states,
+      keys: held,
+      ...sets,
       runs
     }
   }
@@ -388,25 +451,9 @@ export class Engine implements Runs.Host {
       const parent = paths[before]
       const one = from.events[event]
       if (one === undefined) throw new RangeError("the snapshot misses an event")
-      paths.push({
-        before: parent,
-        step,
-        event: one.event,
-        seq: one.seq,
-        time: one.time,
-        start: parent?.start ?? one.seq,
-        startTime: parent?.startTime ?? one.time,
-        live: 0,
-        done,
-        bound: undefined
-      })
+      paths.push(pathFrom(parent, step, one, done))
     }
-    const states: Array<Compile.State> = []
-    for (const { from: parent, wait } of from.states) {
-      const state = (states[parent] ?? this.program.root).waits[wait]?.to()
-      if (state === undefined) throw new RangeError("the snapshot is of another pattern")
-      states.push(state)
-    }
+    const states = Kept.statesOf(this.program, from)
     const keys = from.keys.map(({ floor, held, key, moment }) => {
       const of = new Runs.Runs(key, this)
       of.floor = floor
@@ -425,24 +472,73 @@ export class Engine implements Runs.Host {
       if (of === undefined || path === undefined || state === undefined) {
         throw new RangeError("the snapshot misses what a run has taken")
       }
-      const open = one.waits.filter((waits) => waits).length
-      const run: Runs.Run = {
-        of,
-        path,
-        state,
-        waits: [...one.waits],
-        ended: one.ended.map((each) => [...each]),
-        open,
-        fresh: one.fresh,
-        ending: one.ending,
-        nextPassed: one.nextPassed,
-        windowPassed: one.windowPassed,
-        dead: false
+      this.resume(of, path, { ...one, state })
+    }
+    for (const sets of Kept.read(this.program, from)) this.resumeSets(sets)
+  }
+
+  private resume(of: Runs.Runs, path: Path, from: Waiting & Partial<Pick<Runs.Run, "windowPassed">>): void {
+    const open = from.waits.filter((waits) => waits).length
+    const run: Runs.Run = {
+      of,
+      path,
+      state: from.state,
+      waits: [...from.waits],
+      ended: from.ended.map((each) => [...each]),
+      open,
+      fresh: from.fresh,
+      ending: from.ending,
+      nextPassed: from.nextPassed,
+      windowPassed: from.windowPassed === true,
+      dead: false
+    }
+    path.live += open + (from.ending ? 1 : 0)
+    this.all.add(run)
+    of.keep(run)
+    of.schedule(run)
+  }
+
+  /** What was held as sets goes on as sets, or, where it must, as runs. */
+  private resumeSets(sets: ReadonlyArray<Kept.Read>): void {
+    const [first] = sets
+    if (first === undefined) return
+    if (this.sets !== undefined) return this.sets.restore(first.key, sets)
+    const of = new Runs.Runs(first.key, this)
+    this.keys.set(first.key, of)
+    const known = new Map<Path | undefined, Map<string, Path>>()
+    for (const { done, root, waiting } of sets) {
+      for (const run of ordered([root], 0)) {
+        let path: Path | undefined
+        for (const { step, taken } of run) {
+          if (taken === undefined) continue
+          const name = JSON.stringify([step, taken.seq])
+          let after = known.get(path)
+          if (after === undefined) known.set(path, after = new Map())
+          const before: Path | undefined = path
+          path = after.get(name)
+          if (path === undefined) after.set(name, path = pathFrom(before, step, taken, false))
+        }
+        if (path === undefined) continue
+        path.done = done
+        for (const one of waiting) this.resume(of, path, one)
       }
-      path.live += open + (one.ending ? 1 : 0)
-      this.all.add(run)
-      of.keep(run)
-      of.schedule(run)
     }
   }
 }
+
+const pathFrom = (before: Path | undefined, step: string, taken: Occurrence, done: boolean): Path => ({
+  before,
+  step,
+  event: taken.event,
+  seq: taken.seq,
+  time: taken.time,
+  start: before?.start ?? taken.seq,
+  startTime: before?.startTime ?? taken.time,
+  live: 0,
+  done,
+  bound: undefined
+})
+
+const awaited = (all: ReadonlyArray<Pick<Waiting, "state" | "waits">>): ReadonlyArray<string> => [
+  ...new Set(all.flatMap(({ state, waits }) => state.waits.flatMap(({ step }, at) => waits[at] === true ? [step] : [])))
+]

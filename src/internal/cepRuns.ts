@@ -1,5 +1,5 @@
 import type * as Compile from "./cepCompile.ts"
-import type { Path, State } from "./cepCompile.ts"
+import { holds, type Path, type State } from "./cepCompile.ts"
 
 /** Tier B: every partial match is a run, which waits in a state with the events taken so far. The runs of one key. */
 
@@ -112,8 +112,8 @@ export class Runs {
   private start(event: { readonly _tag: string }, seq: number, time: number): void {
     const { root } = this.host.program
     for (const wait of root.waits) {
-      if (!wait.test(event, undefined) || wait.until?.(event, undefined) === true) continue
-      if (wait.greedy.some((one) => one.until?.(event, undefined) !== true && one.test(event, undefined))) continue
+      if (!holds(wait.test, event, undefined) || ends(wait.until, event, undefined)) continue
+      if (wait.greedy.some((one) => !ends(one.until, event, undefined) && holds(one.test, event, undefined))) continue
       this.take(undefined, wait, event, seq, time)
     }
   }
@@ -124,27 +124,27 @@ export class Runs {
     for (let at = 0; at < state.waits.length; at++) {
       const wait = state.waits[at]
       if (wait === undefined || run.waits[at] !== true) continue
-      if (this.clings(run, at, wait, event) || (run.fresh && wait.notNext.some((test) => test(event, path)))) {
+      if (this.clings(run, at, wait, event) || (run.fresh && wait.notNext.some((test) => holds(test, event, path)))) {
         this.stop(run, at)
         continue
       }
-      const ends = wait.until?.(event, path) === true
-      if (ends && wait.again) {
+      const over = ends(wait.until, event, path)
+      if (over && wait.again) {
         this.stop(run, at)
         continue
       }
-      const fits = wait.test(event, path)
-      if (fits && !ends) {
+      const fits = holds(wait.test, event, path)
+      if (fits && !over) {
         if (end?.holding === at) this.giveUp(run)
         this.take(path, wait, event, seq, time)
       }
-      const over = wait.contiguity === "next" || (wait.contiguity === "followedBy" && fits) ||
-        wait.notFollowedBy.some((test) => test(event, path))
-      if (over) this.stop(run, at)
+      const closes = wait.contiguity === "next" || (wait.contiguity === "followedBy" && fits) ||
+        wait.notFollowedBy.some((test) => holds(test, event, path))
+      if (closes) this.stop(run, at)
     }
     if (run.ending && end !== undefined) {
-      const broken = (run.fresh && end.notNext.some((test) => test(event, path))) ||
-        end.notFollowedBy.some((test) => test(event, path))
+      const broken = (run.fresh && end.notNext.some((test) => holds(test, event, path))) ||
+        end.notFollowedBy.some((test) => holds(test, event, path))
       if (broken) this.giveUp(run)
       else run.nextPassed = true
     }
@@ -158,8 +158,8 @@ export class Runs {
     if (ended === undefined) return false
     for (const [index, greedy] of wait.greedy.entries()) {
       if (ended[index] === true) continue
-      if (greedy.until?.(event, run.path) === true) ended[index] = true
-      else if (greedy.test(event, run.path)) return true
+      if (ends(greedy.until, event, run.path)) ended[index] = true
+      else if (holds(greedy.test, event, run.path)) return true
     }
     return false
   }
@@ -331,6 +331,10 @@ export class Runs {
     }
   }
 }
+
+/** Whether an event ends a loop. */
+const ends = (until: Compile.Test | undefined, event: { readonly _tag: string }, path: Path | undefined): boolean =>
+  until !== undefined && holds(until, event, path)
 
 /** Where the next match may begin, after one; none where there is no such event, and that is to fail. */
 const skipTo = (skip: Compile.Program["skip"], path: Path): number | undefined => {

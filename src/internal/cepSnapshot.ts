@@ -45,6 +45,27 @@ export const schema = <Ev, I>(events: Schema.Schema<Ev, I>): Schema.Schema<Snaps
       ending: Schema.Boolean,
       nextPassed: Schema.Boolean,
       windowPassed: Schema.Boolean
+    })),
+    nodes: Schema.Array(Schema.Struct({
+      event: Schema.Number,
+      step: Schema.String,
+      left: Schema.Number,
+      right: Schema.Number
+    })),
+    sets: Schema.Array(Schema.Struct({
+      key: Schema.String,
+      of: Schema.Array(Schema.Struct({
+        done: Schema.Boolean,
+        waiting: Schema.Array(Schema.Struct({
+          state: Schema.Number,
+          waits: Schema.Array(Schema.Boolean),
+          ended: Schema.Array(Schema.Array(Schema.Boolean)),
+          fresh: Schema.Boolean,
+          ending: Schema.Boolean,
+          nextPassed: Schema.Boolean
+        })),
+        node: Schema.Number
+      }))
     }))
   })
   return all
