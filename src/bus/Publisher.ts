@@ -11,6 +11,7 @@ import * as Envelope from "../event/Envelope.ts"
 import * as Event from "../event/Event.ts"
 import * as EventCodec from "../event/EventCodec.ts"
 import { type Fault, InvalidEvent } from "../event/InvalidInput.ts"
+import * as AtOnce from "../internal/atOnce.ts"
 import * as EventBus from "./EventBus.ts"
 
 /**
@@ -79,22 +80,27 @@ export const make = <const Es extends ReadonlyArray<Event.Any>>(
   events: Event.UniqueTags<Es>
 ): Publisher<Es[number]["Type"]> => {
   const codec: EventCodec.EventCodec<any> = EventCodec.make(Event.group<any>(events as any), {})
-  const publishAll = (
+  const publishWith = <A>(
     given: ReadonlyArray<unknown>,
-    options?: Options
-  ): Effect.Effect<ReadonlyArray<EventBus.Receipt>, EventBus.PublishError, any> =>
+    options: Options | undefined,
+    answer: (receipts: ReadonlyArray<EventBus.Receipt>) => A
+  ): Effect.Effect<A, EventBus.PublishError, any> =>
     Effect.withFiberRuntime((fiber) => {
       const bus = Context.unsafeGet(fiber.getFiberRef(FiberRef.currentContext), EventBus.EventBus)
       const messages = encode(codec, given, options)
-      return Either.isLeft(messages) ? Effect.fail(messages.left) : bus.publish(messages.right)
+      if (Either.isLeft(messages)) return Effect.fail(messages.left)
+      const now = AtOnce.of(bus.publish)
+      if (now === undefined) return Effect.map(bus.publish(messages.right), answer)
+      const receipts = now(messages.right, fiber)
+      return Either.isLeft(receipts) ? Effect.fail(receipts.left) : Effect.succeed(answer(receipts.right))
     })
-  return {
-    publishAll: publishAll as Publisher<Es[number]["Type"]>["publishAll"],
-    publish:
-      ((event: unknown, options?: Options) =>
-        Effect.map(publishAll([event], options), (receipts) => receipts[0])) as Publisher<Es[number]["Type"]>["publish"]
-  }
+  const publishAll = (events: ReadonlyArray<unknown>, options?: Options) => publishWith(events, options, all)
+  const publish = (event: unknown, options?: Options) => publishWith([event], options, first)
+  return { publishAll, publish } as Publisher<Es[number]["Type"]>
 }
+
+const all = (receipts: ReadonlyArray<EventBus.Receipt>) => receipts
+const first = (receipts: ReadonlyArray<EventBus.Receipt>) => receipts[0]!
 
 const encode = (
   codec: EventCodec.EventCodec<any>,

@@ -99,12 +99,14 @@ export const following = (cause: {
   readonly metadata: Metadata
 }): Correlation => {
   const { correlationId, tenant, trace } = cause.metadata
-  return {
+  const followed: { -readonly [K in keyof Correlation]: Correlation[K] } = {
     correlationId: correlationId ?? cause.id,
-    causationId: cause.id,
-    ...(tenant !== undefined ? { tenant } : undefined),
-    ...(trace !== undefined ? { trace } : undefined)
+    causationId: cause.id
   }
+  // not spread, since this is done for every event that is handled
+  if (tenant !== undefined) followed.tenant = tenant
+  if (trace !== undefined) followed.trace = trace
+  return followed
 }
 
 /**

@@ -1,3 +1,4 @@
+import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -25,11 +26,8 @@ export interface Options<P> {
   /** The most messages that are here at once. */
   readonly prefetch: number
   readonly prepare: (delivered: Driver.Delivered) => Work<P>
-  /**
-   * Runs the handler, in the worker's own fiber, and says what becomes of the message. Interrupted, it has said
-   * nothing.
-   */
-  readonly handle: (work: Work<P>) => Effect.Effect<Driver.Settlement>
+  /** What each worker does, in its own fiber. */
+  readonly handling: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => Handling<P>
   /** Told of each message whose handling has ended. */
   readonly settled: () => void
   readonly drain: Duration.DurationInput
@@ -42,6 +40,18 @@ export interface Options<P> {
   /** What messages are taken through. */
   readonly gate: Gate | undefined
   readonly isPaused: () => boolean
+}
+
+/**
+ * What a worker does about one message after the other. Interrupted, it has said nothing of what becomes of a message. All but
+ * the handler is plain code, so that a message whose handler succeeds costs no Effect beside it.
+ */
+export interface Handling<P> {
+  /** Told of each message first; answers with what is to be done in place of its handler, where that is not just run. */
+  readonly instead: (work: Work<P>) => Effect.Effect<Driver.Settlement> | undefined
+  readonly handler: (work: Work<P>) => Effect.Effect<unknown, unknown>
+  readonly succeeded: (work: Work<P>) => Driver.Settlement
+  readonly failed: (work: Work<P>, why: Cause.Cause<unknown>) => Effect.Effect<Driver.Settlement>
 }
 
 /** A door to the handlers that may be shut for a while. */
@@ -258,8 +268,10 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
       })
     })
 
-    const worker = Effect.suspend(() => {
+    const worker = Effect.withFiberRuntime<never>((fiber) => {
+      const { failed, handler, instead, succeeded } = options.handling(fiber)
       let current: Work<P> | undefined
+      let handling = false
       const settled = (settlement: Driver.Settlement): void => {
         const work = current!
         current = undefined
@@ -267,22 +279,41 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
       }
       /** Interrupted itself, it leaves what it works on to its end. Anything else must not come again for ever. */
       const broken = (): Driver.Settlement => giveBack(current!.delivered, true)
-      const work = Effect.gen(function*() {
+      const work: Effect.Effect<never, unknown> = Effect.gen(function*() {
         for (;;) {
           if (options.isPaused()) yield* running.await
           if (gate !== undefined && ready.size > 0) yield* gate.admitting
-          current = ready.shift()
-          if (current === undefined) {
+          const taken = current = ready.shift()
+          if (taken === undefined) {
             yield* next
             continue
           }
           active++
-          settled(yield* Effect.catchAllCause(options.handle(current), () => Effect.sync(broken)))
+          const other = instead(taken)
+          if (other !== undefined) {
+            settled(yield* other)
+            continue
+          }
+          handling = true
+          yield* handler(taken)
+          handling = false
+          settled(succeeded(taken))
         }
+      })
+      // Caught here and not for each message: what succeeds does not pay for it.
+      const unending: Effect.Effect<never> = Effect.catchAllCause(work, (why) => {
+        const taken = current
+        if (taken === undefined) return Effect.failCause(why as Cause.Cause<never>)
+        const ended = handling ? failed(taken, why) : Effect.sync(broken)
+        handling = false
+        return Effect.flatMap(Effect.catchAllCause(ended, () => Effect.sync(broken)), (settlement) => {
+          settled(settlement)
+          return unending
+        })
       })
       // Interrupted, it is as if the message had not been delivered.
       return Effect.ensuring(
-        work,
+        unending,
         Effect.sync(() => {
           if (current !== undefined) settled(giveBack(current.delivered, false))
         })

@@ -75,8 +75,10 @@ export class BusQueue {
   take(max: number, now: number): ReadonlyArray<Delivered> {
     this.#wake(now)
     const taken: Array<Delivered> = []
+    // what is taken makes nothing ready
+    const only = this.#only()
     while (taken.length < max) {
-      const level = this.#next(now)
+      const level = only === undefined ? this.#next(now) : peek(only) === undefined ? undefined : only
       if (level === undefined) break
       const item = this.#shift(level)
       const { key } = item.message
@@ -204,6 +206,17 @@ export class BusQueue {
     this.#blocked--
     turn.holder = next
     this.#giveBack(next)
+  }
+
+  /** The level that alone has messages, if that is so, as where nobody states priorities: none need be compared then. */
+  #only(): Level | undefined {
+    let only: Level | undefined
+    for (const level of this.#levels) {
+      if (level.fresh.size === 0 && level.returned.size === 0) continue
+      if (only !== undefined) return undefined
+      only = level
+    }
+    return only
   }
 
   /** The level whose first message comes first: that of the highest priority with its age, then of the longest wait. */

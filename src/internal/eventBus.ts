@@ -3,16 +3,18 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type * as Driver from "../bus/BusDriver.ts"
 import { BusError } from "../bus/BusError.ts"
 import { ClaimCheck } from "../bus/ClaimCheck.ts"
-import type { NewMessage, Receipt, Service } from "../bus/EventBus.ts"
+import type { NewMessage, PublishError, Receipt, Service } from "../bus/EventBus.ts"
 import type { Message } from "../bus/Message.ts"
 import * as Correlation from "../event/Correlation.ts"
 import * as EventId from "../event/EventId.ts"
 import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import { PayloadFormat } from "../event/PayloadFormat.ts"
+import * as AtOnce from "./atOnce.ts"
 import * as Faults from "./faults.ts"
 import * as Claims from "./claimCheck.ts"
 import * as Meters from "./busMeter.ts"
@@ -65,10 +67,14 @@ const makeEncoded = <C extends Driver.Capability>(
         })
         : self
 
-    const publish = (given: ReadonlyArray<NewMessage>) =>
-      Effect.withFiberRuntime<ReadonlyArray<Receipt>, Effect.Effect.Error<ReturnType<Service["publish"]>>>((fiber) => {
-        if (closed) return Effect.fail(new BusError({ reason: "closed", operation: "EventBus.publish" }))
-        const made = MessageRequest.make(given, {
+    /** What is to be published; `closed` and faulty messages are told. */
+    const ready = (
+      given: ReadonlyArray<NewMessage>,
+      fiber: Fiber.RuntimeFiber<any, any>
+    ): Either.Either<ReadonlyArray<Message>, PublishError> =>
+      closed
+        ? Either.left(new BusError({ reason: "closed", operation: "EventBus.publish" }))
+        : MessageRequest.make(given, {
           correlation: fiber.getFiberRef(Correlation.currentCorrelation),
           traceparent: Traceparent.of(fiber),
           now: Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()),
@@ -77,14 +83,37 @@ const makeEncoded = <C extends Driver.Capability>(
           limits: driver.limits,
           can
         })
+
+    const receipts = (messages: ReadonlyArray<Message>): ReadonlyArray<Receipt> => {
+      sent(messages.length)
+      return messages.map(receiptOf)
+    }
+
+    const send = (given: ReadonlyArray<NewMessage>) =>
+      Effect.withFiberRuntime<ReadonlyArray<Receipt>, PublishError>((fiber) => {
+        const made = ready(given, fiber)
         if (Either.isLeft(made)) return Effect.fail(made.left)
         const messages = made.right
         if (messages.length === 0) return Effect.succeed([])
-        return Effect.map(inTime(driver.publish(messages)), () => {
-          sent(messages.length)
-          return messages.map(receiptOf)
-        })
+        return Effect.map(inTime(driver.publish(messages)), () => receipts(messages))
       })
+
+    const sendNow = AtOnce.of(driver.publish)
+    const publish = sendNow === undefined ? send : AtOnce.also(
+      (given: ReadonlyArray<NewMessage>) =>
+        Effect.withFiberRuntime<ReadonlyArray<Receipt>, PublishError>((fiber) => publishNow(given, fiber)),
+      (given, fiber) => publishNow(given, fiber)
+    )
+    const publishNow = (
+      given: ReadonlyArray<NewMessage>,
+      fiber: Fiber.RuntimeFiber<any, any>
+    ): Either.Either<ReadonlyArray<Receipt>, PublishError> => {
+      const made = ready(given, fiber)
+      if (Either.isLeft(made)) return Either.left(made.left)
+      if (made.right.length === 0) return Either.right([])
+      const sentNow = sendNow!(made.right, fiber)
+      return Either.isLeft(sentNow) ? Either.left(sentNow.left) : Either.right(receipts(made.right))
+    }
 
     const service: Service = {
       driver: driver.name,

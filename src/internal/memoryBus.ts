@@ -2,10 +2,12 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type * as Fiber from "effect/Fiber"
 import type * as Driver from "../bus/BusDriver.ts"
 import type { Message } from "../bus/Message.ts"
 import * as Selector from "../bus/Selector.ts"
+import * as AtOnce from "./atOnce.ts"
 import { BusQueue, type Item } from "./busQueue.ts"
 import * as DeadLetters from "./memoryDeadLetters.ts"
 
@@ -24,6 +26,8 @@ const nowOf = (fiber: Fiber.RuntimeFiber<any, any>): number =>
 /** Runs synchronously, told the time. */
 const timed = <A>(run: (now: number) => A): Effect.Effect<A> =>
   Effect.withFiberRuntime((fiber) => Effect.succeed(run(nowOf(fiber))))
+
+const published = Either.right<void>(undefined)
 
 type Memory = Driver.Driver<"delay" | "priority" | "history">
 
@@ -122,7 +126,13 @@ export const make = (history: number): Memory => {
     name: "memory",
     capabilities: ["delay", "priority", "history"],
     limits: { payload: 67_108_864, messages: 100_000 },
-    publish: (messages) => timed((now) => publish(messages, now)),
+    publish: AtOnce.also(
+      (messages: ReadonlyArray<Message>) => timed((now) => publish(messages, now)),
+      (messages, fiber) => {
+        publish(messages, nowOf(fiber))
+        return published
+      }
+    ),
     redeliver: (name, again) =>
       timed((now) => {
         const group = groups.get(name) ??

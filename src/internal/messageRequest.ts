@@ -14,6 +14,7 @@ import type { Format, Serialized } from "../event/PayloadFormat.ts"
 import * as Faults from "./faults.ts"
 import * as Instant from "./instant.ts"
 import * as Json from "./json.ts"
+import * as MessageMetadata from "./messageMetadata.ts"
 import * as MetadataCheck from "./metadataCheck.ts"
 
 /** What a message is made with beside what its publisher says. */
@@ -105,10 +106,11 @@ const makeMessage = (
   if (readyAt > now && !around.can.has("delay")) check("delay", "is not known to this driver")
   // a faulty id is told once
   const metadata = metadataOf(given, idProblem === undefined ? id : "-", around)
-  MetadataCheck.check(metadata, () => path("metadata"), faults)
+  const alone = MessageMetadata.isOwnConversation(metadata, id)
+  if (!alone) MetadataCheck.check(metadata, () => path("metadata"), faults)
   if (metadata.tenant !== undefined) check("metadata.tenant", Faults.nameProblem(metadata.tenant))
   if (faults.all.length > before) return undefined
-  return {
+  const message: { -readonly [K in keyof Message]: Message[K] } = {
     id,
     type: given.type,
     subject,
@@ -117,14 +119,15 @@ const makeMessage = (
     occurredAt,
     publishedAt: now,
     readyAt,
-    ...(ttl === undefined ? undefined : { expiresAt: now + ttl }),
-    ...(given.key === undefined ? undefined : { key: given.key }),
     priority,
-    ...(given.retries === undefined ? undefined : { retries: given.retries }),
-    metadata: JSON.stringify(metadata),
+    metadata: alone ? MessageMetadata.ownConversation(id) : JSON.stringify(metadata),
     format: around.format.name,
     payload: around.format.write(given.payload)
   }
+  if (ttl !== undefined) message.expiresAt = now + ttl
+  if (given.key !== undefined) message.key = given.key
+  if (given.retries !== undefined) message.retries = given.retries
+  return message
 }
 
 const priorityOf = (given: NewMessage["priority"], path: string, faults: Faults.Faults): number => {

@@ -44,8 +44,14 @@ export const make = <A>(): Router<A> => {
   const root = node<A>()
   let expressions: Array<Expression<A>> = []
   let count = 0
-  /** By type and subject, which hold no NUL. */
-  const routes = new Map<string, ReadonlyArray<A>>()
+  /** By type, then subject: a key put together of both would have to be hashed for each message. */
+  const routes = new Map<string, Map<string, ReadonlyArray<A>>>()
+  let known = 0
+  const forget = (): void => {
+    if (known === 0) return
+    routes.clear()
+    known = 0
+  }
 
   const insert = (target: A, selector: Selector): void => {
     switch (selector._tag) {
@@ -132,29 +138,31 @@ export const make = <A>(): Router<A> => {
   }
 
   const remove = (target: A): void => {
-    const known = targets.get(target)
-    if (known === undefined) return
-    routes.clear()
-    withdraw(target, known.selector)
+    const placed = targets.get(target)
+    if (placed === undefined) return
+    forget()
+    withdraw(target, placed.selector)
     targets.delete(target)
   }
 
   return {
     add: (target, selector) => {
       remove(target)
-      routes.clear()
+      forget()
       targets.set(target, { order: count++, selector })
       insert(target, selector)
     },
     remove,
     route: (message) => {
-      const key = `${message.type}\u0000${message.subject}`
-      const known = routes.get(key)
-      if (known !== undefined) return known
-      const found = compute(message)
-      if (routes.size === remembered) routes.clear()
-      routes.set(key, found)
-      return found
+      const found = routes.get(message.type)?.get(message.subject)
+      if (found !== undefined) return found
+      if (known === remembered) forget()
+      known++
+      const route = compute(message)
+      const ofType = routes.get(message.type)
+      if (ofType === undefined) routes.set(message.type, new Map([[message.subject, route]]))
+      else ofType.set(message.subject, route)
+      return route
     }
   }
 }

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
@@ -20,6 +21,7 @@ import * as Consumer from "./busConsumer.ts"
 import { Meter, meters } from "./busMeter.ts"
 import * as Retry from "./busRetry.ts"
 import * as DeadLetterOf from "./deadLetterOf.ts"
+import * as FiberRefs from "./fiberRefs.ts"
 import * as Breaker from "./subscriptionBreaker.ts"
 import * as Message from "./subscriptionMessage.ts"
 import * as Settings from "./subscriptionSettings.ts"
@@ -66,33 +68,55 @@ export const run = (
       return { delivered, lane: Message.laneOf(source, prepared, delivered.message), prepared }
     }
 
-    const outer = yield* Correlation.current
+    const around = yield* Correlation.current
+    const outer = Object.keys(around).length === 0 ? undefined : around
 
-    const handle = ({ delivered, prepared }: Work): Effect.Effect<Driver.Settlement> => {
-      const now = nowOf()
-      meter.taken(now)
-      const { state } = prepared
-      const attempts = state.attempts + delivered.deliveries
-      if (prepared._tag === "dead") {
-        const { failure, reason } = prepared
-        return bury(delivered, { reason, error: { ...failure, at: now } }, state, attempts - 1)
+    const handling = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Consumer.Handling<Message.Prepared> => {
+      const setFiberRef = FiberRefs.setterOf(fiber)
+      // of the message that the worker has in hand
+      let prepared: Message.Readable
+      let attempts = 0
+      let began = 0
+      return {
+        instead: ({ delivered, prepared: given }) => {
+          const now = nowOf()
+          meter.taken(now)
+          const { state } = given
+          attempts = state.attempts + delivered.deliveries
+          if (given._tag === "dead") {
+            const { failure, reason } = given
+            return bury(delivered, { reason, error: { ...failure, at: now } }, state, attempts - 1)
+          }
+          if (source._tag !== "raw" && Message.isExpired(delivered.message, state, now)) {
+            return expire(delivered, state, now)
+          }
+          if (delivered.deliveries > settings.deliveries) {
+            return bury(delivered, { reason: "crashed", error: Message.crashOf(delivered, now) }, state, attempts - 1)
+          }
+          prepared = given
+          began = now
+          // Set for the worker, whose next message sets its own: cheaper than to set and restore it around each.
+          const caused = Correlation.following({ id: delivered.message.id, metadata: given.metadata })
+          setFiberRef(Correlation.currentCorrelation, outer === undefined ? caused : Correlation.merge(outer, caused))
+          const due = state.next ?? 0
+          // Where another process had begun to wait, this one goes on.
+          if (due > now) {
+            return Effect.zipRight(
+              Effect.sleep(Duration.millis(due - now)),
+              attempt(delivered, given, state, attempts)
+            )
+          }
+          return breaker === undefined ? undefined : attempt(delivered, given, state, attempts)
+        },
+        handler: ({ delivered }) => runHandler(delivered, prepared, attempts),
+        succeeded: ({ delivered: { receipt } }) => {
+          const now = nowOf()
+          meter.ended(now - began, now, undefined)
+          return { _tag: "done", receipt }
+        },
+        failed: ({ delivered }, why) =>
+          Effect.suspend(() => failed(delivered, prepared, prepared.state, attempts, why, began, nowOf()))
       }
-      if (source._tag !== "raw" && Message.isExpired(delivered.message, state, now)) {
-        return expire(delivered, state, now)
-      }
-      if (delivered.deliveries > settings.deliveries) {
-        return bury(delivered, { reason: "crashed", error: Message.crashOf(delivered, now) }, state, attempts - 1)
-      }
-      const { metadata } = prepared
-      // Set for the worker, whose next message sets its own: cheaper than to set and restore it around each.
-      const caused = Correlation.merge(outer, Correlation.following({ id: delivered.message.id, metadata }))
-      const first = Effect.zipRight(
-        FiberRef.set(Correlation.currentCorrelation, caused),
-        attempt(delivered, prepared, state, attempts)
-      )
-      const due = state.next ?? 0
-      // Where another process had begun to wait, this one goes on.
-      return due > now ? Effect.zipRight(Effect.sleep(Duration.millis(due - now)), first) : first
     }
 
     /** Runs the handler once, and does about its outcome what the policy says; that may run it again. */
@@ -113,12 +137,7 @@ export const run = (
         began = nowOf()
         return runHandler(delivered, prepared, attempts)
       })
-      if (breaker === undefined) {
-        return Effect.matchCauseEffect(handler, {
-          onSuccess: () => conclude(Exit.void),
-          onFailure: (cause) => conclude(Exit.failCause(cause))
-        })
-      }
+      if (breaker === undefined) return Effect.flatMap(Effect.exit(handler), conclude)
       return Effect.flatMap(Breaker.attempt(breaker, handler), (exit) =>
         exit === undefined ? afterRefusal(delivered, prepared, state, attempts) : conclude(exit))
     }
@@ -240,7 +259,7 @@ export const run = (
       concurrency: settings.concurrency,
       prefetch: settings.prefetch,
       prepare,
-      handle,
+      handling,
       settled: () =>
         meter.left(),
       drain: settings.drain,

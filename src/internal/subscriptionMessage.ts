@@ -9,6 +9,7 @@ import * as Retry from "./busRetry.ts"
 import * as Claims from "./claims.ts"
 import * as Faults from "./faults.ts"
 import * as Instant from "./instant.ts"
+import * as MessageMetadata from "./messageMetadata.ts"
 import type { Source } from "./subscriptionSource.ts"
 
 /** A message that a handler can be given. */
@@ -47,8 +48,9 @@ const readMessage = ({ message, state: stored }: Driver.Delivered, formats: Form
   let metadata: Metadata
   try {
     payload = format.read(message.payload)
-    metadata = JSON.parse(message.metadata)
-    if (!isMetadata(metadata)) return dead("undecodable", "Unreadable", `its metadata is ${Faults.show(metadata)}`)
+    const parsed = MessageMetadata.parse(message.metadata, message.id)
+    if (!isMetadata(parsed)) return dead("undecodable", "Unreadable", `its metadata is ${Faults.show(parsed)}`)
+    metadata = parsed
   } catch (error) {
     return dead("undecodable", "Unreadable", String(error))
   }
@@ -126,22 +128,32 @@ export const deliveryOf = (
   message: Message | Garbled,
   metadata: Metadata,
   attempt: number
-): Delivery => ({
-  subscription,
-  id: message.id,
-  ...("_tag" in message
-    ? { type: "", subject: "", key: undefined, source: "/", occurredAt: epoch, publishedAt: epoch }
+): Delivery =>
+  "_tag" in message
+    ? {
+      subscription,
+      id: message.id,
+      type: "",
+      subject: "",
+      key: undefined,
+      source: "/",
+      occurredAt: epoch,
+      publishedAt: epoch,
+      attempt,
+      metadata
+    }
     : {
+      subscription,
+      id: message.id,
       type: message.type,
       subject: message.subject,
       key: message.key,
       source: message.source,
       occurredAt: utc(message.occurredAt),
-      publishedAt: utc(message.publishedAt)
-    }),
-  attempt,
-  metadata
-})
+      publishedAt: utc(message.publishedAt),
+      attempt,
+      metadata
+    }
 
 const utc = Instant.utcs()
 const epoch = utc(0)
