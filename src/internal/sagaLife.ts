@@ -19,9 +19,17 @@ import { resumable } from "./sagaSchedule.ts"
 export const live = (runner: Runner): Effect.Effect<void> =>
   Effect.withFiberRuntime((fiber) => {
     runner.quiet.add(fiber)
-    if (runner.state.deadline !== undefined) runner.fork(deadline(runner, runner.state.deadline))
+    const limit = runner.state.deadline
+    const timer = limit === undefined ? undefined : runner.fork(deadline(runner, limit))
     runner.consider()
-    return Effect.zipRight(turns(runner), Effect.sync(() => runner.options.onGone(runner)))
+    return Effect.zipRight(
+      turns(runner),
+      Effect.sync(() => {
+        // What has ended is not kept, nor the process, until a deadline that may be a month away.
+        timer?.unsafeInterruptAsFork(fiber.id())
+        runner.options.onGone(runner)
+      })
+    )
   })
 
 const turns = (runner: Runner): Effect.Effect<void> =>

@@ -25,10 +25,14 @@ export interface Options<D, F extends Schema.Struct.Fields, E, R> {
   readonly gives?: F | undefined
   /** Runs at least once, with the data as of the step before, and the same key each time. */
   readonly execute: (data: D, key: string) => Effect.Effect<Schema.Struct.Type<F>, E, R>
-  readonly error?: Schema.Schema<NoInfer<E>, any> | undefined
+  readonly error?: Schema.Schema<E, any> | undefined
   readonly retry?: Schedule.Schedule<unknown, NoInfer<E>> | undefined
   readonly timeout?: Duration.DurationInput | undefined
   readonly onUnknown?: Exclude<OnUnknown, "ask"> | undefined
+  /** Whether a failure had no effect, so that there is nothing to undo. */
+  readonly noEffectOn?: ((error: NoInfer<E>) => boolean) | undefined
+  readonly keyPer?: "step" | "attempt" | undefined
+  readonly onDefect?: "rollback" | "intervene" | undefined
 }
 
 /**
@@ -43,21 +47,31 @@ export type Undo<Before, After> =
   | { readonly _tag: "Unknown"; readonly data: Before }
 
 /**
- * How the steps of a list are undone, by their names. One that may fail says when it is tried again, and what then.
+ * How a step of a list is undone. What may fail says when it is tried again, and what then.
  *
  * @since 0.1.0
  * @category models
  */
-export type Compensations<Marks, R> = {
-  readonly [N in keyof Marks]?: Marks[N] extends readonly [infer Before, infer After] ?
-      | ((undo: Undo<Before, After>, key: string) => Effect.Effect<void, never, R>)
-      | {
-        readonly undo: (undo: Undo<Before, After>, key: string) => Effect.Effect<void, any, R>
-        readonly retry: Schedule.Schedule<unknown>
-        readonly exhausted: Exhausted
-      }
-    : never
+export type Compensation<Before, After, R> =
+  | ((undo: Undo<Before, After>, key: string) => Effect.Effect<void, never, R>)
+  | {
+    readonly undo: (undo: Undo<Before, After>, key: string) => Effect.Effect<void, any, R>
+    readonly retry: Schedule.Schedule<unknown>
+    readonly exhausted: Exhausted
+  }
+
+/**
+ * How the steps of a list are undone, by their names; `Rs` is what each of them needs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Compensations<Marks, Rs> = {
+  readonly [N in keyof Rs]: N extends keyof Marks ? Compensation<Data<Marks[N], 0>, Data<Marks[N], 1>, Rs[N]> : never
 }
+
+/** The data before a step, or after it. */
+type Data<Mark, At extends 0 | 1> = Mark extends readonly [unknown, unknown] ? Mark[At] : never
 
 type Merged<D, F extends Schema.Struct.Fields> = Types.Simplify<Omit<D, keyof F> & Schema.Struct.Type<F>>
 
@@ -100,10 +114,10 @@ export interface Steps<P, D, Names extends string, Marks, Passed extends boolean
     duration: Duration.DurationInput
   ) => Steps<P, D, Names | N, Marks, Passed, E, R>
   /** The body of a saga: how its steps are undone, and what it answers. */
-  readonly body: <A, R2 = never>(options: {
-    readonly compensate?: Compensations<Marks, R2> | undefined
+  readonly body: <A, Rs = {}>(options: {
+    readonly compensate?: Compensations<Marks, Rs> | undefined
     readonly result: (data: D) => A
-  }) => (payload: P) => Effect.Effect<A, E, Exclude<R | R2, Current> | Running>
+  }) => (payload: P) => Effect.Effect<A, E, Exclude<R | Rs[keyof Rs], Current> | Running>
 }
 
 interface Item {
