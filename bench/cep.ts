@@ -1,0 +1,233 @@
+/**
+ * Patterns against Esper and the automaton of Flink CEP, rules by the thousand, windows against a loop written by hand, and
+ * what is kept of long streams. Each pair of sides finds the very same number of matches, or the bench ends with an error.
+ *
+ * The peers run on Java in processes of their own, warmed up, and pass by turns with ours (`bench/peers/java`). One that does not
+ * end within a minute is stopped, and the rate that it had so far counts. Without Java and Maven they are left out.
+ */
+import * as EventBus from "effect-skald/bus/EventBus"
+import * as Matcher from "effect-skald/cep/Matcher"
+import * as Pattern from "effect-skald/cep/Pattern"
+import * as Rules from "effect-skald/cep/Rules"
+import * as Event from "effect-skald/event/Event"
+import { Effect, Layer, ManagedRuntime, Schema } from "effect"
+import * as Kit from "./kit.ts"
+import { type Engine, missing } from "./support/javaPeer.ts"
+import * as Cases from "./support/patternCases.ts"
+import * as SlidingCount from "./support/slidingCount.ts"
+
+// ------------------------------------------------------------------------------------------------------------ patterns
+
+const without = missing()
+if (without !== undefined) console.error(`Esper and Flink CEP are left out: ${without}.`)
+
+const engines: ReadonlyArray<Engine> = ["Esper", "Flink CEP"]
+const names = { Esper: "Esper 8.9, its pattern", "Flink CEP": "Flink CEP 1.20, its automaton" }
+const recognize = "Esper 8.9, match_recognize"
+
+const against = (name: string, form: Cases.Form, esper = names.Esper): ReadonlyArray<Kit.Case> =>
+  without !== undefined
+    ? [Kit.measure(name, { rounds: 5, warmups: 0, ours: Cases.duel(form).ours })]
+    : engines.map((engine) =>
+      Kit.compare(`${name}, against ${engine}`, {
+        goal: 1,
+        rounds: 5,
+        warmups: 0,
+        peer: engine === "Esper" ? esper : names[engine],
+        ...Cases.duel(form, { engine })
+      })
+    )
+
+const patterns = [
+  ...[100, 1_000, 10_000].flatMap((window) => against(`A;B;C;D, window of ${window} events`, Cases.any(window))),
+  ...without === undefined
+    ? [Kit.compare("A;B;C;D, window of 1000 events, against a join that waits for D", {
+      rounds: 3,
+      warmups: 0,
+      peer: "Esper 8.9, unidirectional join from D",
+      ...Cases.duel(Cases.any(1_000), { engine: "Esper", form: "anyJoin" })
+    })]
+    : [],
+  Kit.compare("A;B;C;D, window of 10000 events against 100", {
+    goal: 0.5,
+    rounds: 5,
+    peer: "the same, window of 100",
+    ours: Cases.duel(Cases.any(10_000)).ours,
+    theirs: Cases.duel(Cases.any(100)).ours
+  }),
+  ...against("A -> B -> C by key, matches for 1 event in 20", Cases.relaxed),
+  ...against("A B C strict", Cases.strict, recognize),
+  ...against("A B{2,} C strict", Cases.loop, recognize),
+  ...against("A -> !N -> B by key", Cases.negation),
+  ...against("A -> B -> C by key, 1 % relevant", Cases.sparse),
+  ...against("A -> B above A -> C above B, by key", Cases.correlated)
+]
+
+// --------------------------------------------------------------------------------------------------------------- rules
+
+const unnamed = Kit.measure("events of types that no rule names", {
+  goal: 20_000_000,
+  ours: {
+    setup: ({ quick }) => Cases.chunks(Cases.numbers(quick ? 200_000 : 1_000_000, { keys: 100 })),
+    run: (lists: ReadonlyArray<ReadonlyArray<Cases.Ev>>) => {
+      const matcher = Cases.matcherOf(Cases.relaxed)
+      let events = 0
+      for (let k = 0; k < 20; k++) {
+        const session = Matcher.open(matcher)
+        for (const list of lists) {
+          if (session.push(list).length > 0) throw new Error("something was found")
+          events += list.length
+        }
+        if (session.stats().events !== events / (k + 1)) throw new Error("not every event was counted")
+      }
+      return events
+    }
+  }
+})
+
+interface Ruled {
+  readonly runtime: ManagedRuntime.ManagedRuntime<Rules.Rules, Rules.RuleError>
+  readonly events: ReadonlyArray<Rules.Identified<{ readonly _tag: string }>>
+}
+
+interface Stamped {
+  readonly key: string
+  readonly at: number
+}
+
+/** Rules on types of their own, and events of all of these by turns. */
+const disjoint = (rules: number): Kit.Side<Ruled> => ({
+  setup: async ({ quick }) => {
+    const all = Array.from({ length: rules }, (_, n) => {
+      const Begun = Event.make(`Begun${n}` as "Begun", { key: Schema.String, at: Schema.Number })
+      const Ended = Event.make(`Ended${n}` as "Ended", { key: Schema.String, at: Schema.Number })
+      return Rules.layer(`rule-${n}`, {
+        events: [Begun, Ended],
+        pattern: Pattern.begin("begun", Begun).pipe(Pattern.followedBy("ended", Ended), Pattern.within(1_000)),
+        timestamp: ({ at }: Stamped) => at,
+        keyBy: ({ key }: Stamped) => key,
+        action: () => Effect.void
+      })
+    })
+    const [first, ...rest] = all as [Layer.Layer<never, Rules.RuleError, Rules.Rules | EventBus.EventBus>]
+    const runtime = ManagedRuntime.make(
+      Layer.mergeAll(first, ...rest).pipe(
+        Layer.provideMerge(Rules.layerEmpty),
+        Layer.provideMerge(EventBus.layerMemory)
+      )
+    )
+    await runtime.runtime()
+    const events = Array.from({ length: quick ? 50_000 : 300_000 }, (_, n) => ({
+      id: `e${n}`,
+      event: { _tag: `Begun${n % rules}`, key: `k${n % 100}`, at: n }
+    }))
+    return { runtime, events }
+  },
+  run: async ({ events, runtime }) => {
+    await runtime.runPromise(Effect.gen(function*() {
+      const service = yield* Rules.Rules
+      for (let at = 0; at < events.length; at += Cases.chunk) yield* service.push(events.slice(at, at + Cases.chunk))
+      const names = yield* service.list
+      let taken = 0
+      for (const { name } of names) taken += (yield* service.stats(name)).events
+      if (taken !== events.length) throw new Error(`rules saw ${taken} of ${events.length} events`)
+    }))
+    return events.length
+  },
+  teardown: ({ runtime }) => runtime.dispose()
+})
+
+const many = [10, 100, 1_000].map((rules) =>
+  Kit.compare(`${rules} rules on types of their own`, {
+    ...(rules === 1_000 ? { goal: 0.5 } : {}),
+    rounds: 5,
+    peer: "one rule",
+    ours: disjoint(rules),
+    theirs: disjoint(1)
+  })
+)
+
+// ------------------------------------------------------------------------------------------------------------- windows
+
+/** Windows of a minute, a new one every second, of an event a millisecond. */
+const sliding = (keys: number) => {
+  const ran = SlidingCount.gate()
+  const setup = SlidingCount.events(keys)
+  return Kit.compare(`sliding count of ${keys} keys, 60 windows at a time`, {
+    goal: 0.5,
+    rounds: 5,
+    peer: "a loop written by hand",
+    ours: { setup, run: (lists: SlidingCount.Lists) => ran(SlidingCount.ours(lists), lists) },
+    theirs: { setup, run: (lists: SlidingCount.Lists) => ran(SlidingCount.byHand(lists), lists) }
+  })
+}
+
+// -------------------------------------------------------------------------------------------------------- what is kept
+
+const heap = (): number => {
+  Kit.gc()
+  return process.memoryUsage().heapUsed
+}
+
+/** Bytes of heap that a matcher holds after so many events, at each of some places; events are made as they go. */
+const held = (form: Cases.Form, places: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const session = Matcher.open(Cases.matcherOf(form))
+  const before = heap()
+  const found: Array<number> = []
+  let at = 0
+  const size = 100 * Cases.chunk
+  const block = Cases.chunks(Cases.numbers(size, form.mix))
+  for (const place of places) {
+    while (at < place) {
+      for (const list of block) {
+        session.push(list.map((event) => ({ ...event, at: at + event.at })))
+      }
+      at += size
+    }
+    found.push(heap() - before)
+  }
+  if (session.stats().events !== at || session.stats().matches === 0) throw new Error("not what was asked for")
+  return found
+}
+
+const keyed: Cases.Form = { ...Cases.relaxed, window: 20_000, mix: { ...Cases.relaxed.mix, keys: 10_000 } }
+
+const kept = [
+  Kit.measure("heap that grows from 1,000,000 events to 10,000,000, A -> B -> C by key", {
+    unit: "B/event",
+    better: "lower",
+    goal: 0.1,
+    rounds: 1,
+    warmups: 0,
+    ours: {
+      value: (_, { quick }) => {
+        const [from, to] = quick ? [200_000, 1_000_000] : [1_000_000, 10_000_000]
+        const [early, late] = held(Cases.relaxed, [from, to]) as [number, number]
+        return Math.max(0, late - early) / (to - from)
+      }
+    }
+  }),
+  Kit.measure("heap of 10,000 keys, A -> B -> C within 20,000 events", {
+    unit: "B/key",
+    better: "lower",
+    rounds: 1,
+    warmups: 0,
+    ours: { value: (_, { quick }) => held(keyed, [quick ? 200_000 : 1_000_000])[0]! / 10_000 }
+  }),
+  Kit.measure("the same, after five times as many events", {
+    unit: "times",
+    better: "lower",
+    goal: 1.2,
+    rounds: 1,
+    warmups: 0,
+    ours: {
+      value: (_, { quick }) => {
+        const from = quick ? 200_000 : 1_000_000
+        const [early, late] = held(keyed, [from, 5 * from]) as [number, number]
+        return late / early
+      }
+    }
+  })
+]
+
+export default [...patterns, unnamed, ...many, sliding(100), sliding(10_000), ...kept]

@@ -1,0 +1,267 @@
+/**
+ * Patterns over made-up events, and what a Java peer is told of them. An event is of one of six types, with a key, a value and a
+ * time that grows by one each: nothing is left to chance but what a seed decides.
+ */
+import * as Matcher from "effect-skald/cep/Matcher"
+import * as Pattern from "effect-skald/cep/Pattern"
+import * as Event from "effect-skald/event/Event"
+import { Schema } from "effect"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import type * as Kit from "../kit.ts"
+import { type Engine, JavaPeer } from "./javaPeer.ts"
+
+const fields = { key: Schema.String, value: Schema.Number, at: Schema.Number }
+export const A = Event.make("A", fields)
+export const B = Event.make("B", fields)
+export const C = Event.make("C", fields)
+export const D = Event.make("D", fields)
+export const N = Event.make("N", fields)
+
+/** As an event that was decoded: a plain object. */
+export interface Ev {
+  readonly _tag: string
+  readonly key: string
+  readonly value: number
+  readonly at: number
+}
+
+/** How many of a thousand are of each type. */
+export interface Mix {
+  readonly a?: number
+  readonly b?: number
+  readonly c?: number
+  readonly d?: number
+  readonly n?: number
+  readonly keys?: number
+}
+
+const tags = ["A", "B", "C", "D", "N", "X"]
+
+/** Type, key, value and time of each event, as the file of the peers has them. */
+export const numbers = (size: number, { a = 0, b = 0, c = 0, d = 0, keys = 1, n = 0 }: Mix): Int32Array => {
+  const limits = [a, a + b, a + b + c, a + b + c + d, a + b + c + d + n]
+  let state = 20_261_121
+  const draw = (below: number): number => {
+    // xorshift of 32 bits
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % below
+  }
+  const all = new Int32Array(size * 4)
+  for (let at = 0; at < size; at++) {
+    const drawn = draw(1_000)
+    const type = limits.findIndex((limit) => drawn < limit)
+    all.set([type === -1 ? 5 : type, draw(keys), draw(1_000), at], at * 4)
+  }
+  return all
+}
+
+export const chunk = 1_024
+
+/** The same, decoded, in chunks. */
+export const chunks = (all: Int32Array): ReadonlyArray<ReadonlyArray<Ev>> => {
+  const lists: Array<Array<Ev>> = []
+  const keys = new Map<number, string>()
+  for (let at = 0; at < all.length; at += 4) {
+    if ((at / 4) % chunk === 0) lists.push([])
+    const key = keys.get(all[at + 1]!) ?? `k${all[at + 1]}`
+    keys.set(all[at + 1]!, key)
+    lists.at(-1)!.push({ _tag: tags[all[at]!]!, key, value: all[at + 2]!, at: all[at + 3]! })
+  }
+  return lists
+}
+
+export interface Form {
+  /** As the peers know it. */
+  readonly form: string
+  readonly window: number
+  readonly pattern: Pattern.Pattern<any, any>
+  readonly keyed: boolean
+  readonly mix: Mix
+  readonly events: number
+  /** Where the case itself finds nothing: what it is compared on before, so that it is known to find the same. */
+  readonly check?: { readonly mix: Mix; readonly events: number } | undefined
+}
+
+const window = (millis: number) => Pattern.within(millis)
+
+/** `A;B;C;D`, skip till any match, where no D comes. */
+export const any = (millis: number): Form => ({
+  form: "any",
+  window: millis,
+  pattern: Pattern.begin("a", A).pipe(
+    Pattern.followedByAny("b", B),
+    Pattern.followedByAny("c", C),
+    Pattern.followedByAny("d", D),
+    window(millis)
+  ),
+  keyed: false,
+  mix: { a: 333, b: 333, c: 334 },
+  events: 500_000,
+  check: { mix: { a: 250, b: 250, c: 250, d: 250 }, events: 200 }
+})
+const sequence = (millis: number) =>
+  Pattern.begin("a", A).pipe(Pattern.followedBy("b", B), Pattern.followedBy("c", C), window(millis))
+export const relaxed: Form = {
+  form: "relaxed",
+  window: 2_000,
+  pattern: sequence(2_000),
+  keyed: true,
+  mix: { a: 100, b: 100, c: 100, keys: 100 },
+  events: 500_000
+}
+export const sparse: Form = {
+  form: "relaxed",
+  window: 20_000,
+  pattern: sequence(20_000),
+  keyed: true,
+  mix: { a: 4, b: 3, c: 3, keys: 10 },
+  events: 2_000_000
+}
+export const strict: Form = {
+  form: "strict",
+  window: 0,
+  pattern: Pattern.begin("a", A).pipe(Pattern.next("b", B), Pattern.next("c", C)),
+  keyed: false,
+  mix: { a: 250, b: 250, c: 250 },
+  events: 1_000_000
+}
+export const loop: Form = {
+  form: "loop",
+  window: 0,
+  pattern: Pattern.begin("a", A).pipe(
+    Pattern.next("b", B, { times: { min: 2 }, consecutive: true }),
+    Pattern.next("c", C)
+  ),
+  keyed: false,
+  mix: { a: 150, b: 500, c: 150 },
+  events: 1_000_000
+}
+export const negation: Form = {
+  form: "negation",
+  window: 2_000,
+  pattern: Pattern.begin("a", A).pipe(Pattern.notFollowedBy(N), Pattern.followedBy("b", B), window(2_000)),
+  keyed: true,
+  mix: { a: 100, b: 100, n: 100, keys: 100 },
+  events: 500_000
+}
+export const correlated: Form = {
+  form: "correlated",
+  window: 2_000,
+  pattern: Pattern.begin("a", A).pipe(
+    Pattern.followedBy("b", B, { where: (b, { a }) => b.value > a.value }),
+    Pattern.followedBy("c", C, { where: (c, { b }) => c.value > b.value }),
+    window(2_000)
+  ),
+  keyed: true,
+  mix: { a: 100, b: 100, c: 100, keys: 100 },
+  events: 500_000
+}
+
+export const matcherOf = ({ keyed, pattern }: Form): Matcher.Matcher<any, any> =>
+  Matcher.make(pattern, {
+    timestamp: (event: Ev) => event.at,
+    ...(keyed ? { keyBy: (event: Ev) => event.key } : {})
+  })
+
+/** One pass of a fresh matcher: how many matches. */
+export const pass = (matcher: Matcher.Matcher<any, any>, lists: ReadonlyArray<ReadonlyArray<Ev>>): number => {
+  const session = Matcher.open(matcher)
+  let matches = 0
+  for (const list of lists) {
+    for (const output of session.push(list)) {
+      if (output._tag !== "Matches") throw new Error(`the matcher said ${output._tag}`)
+      matches += output.matches.count
+    }
+  }
+  return matches
+}
+
+const sized = ({ events }: Form, { quick }: Kit.Context): number => quick ? events / 10 : events
+
+/** Passes until the compilers have had their time. */
+const warmUp = ({ quick }: Kit.Context): number => quick ? 0.5 : 3
+const longest = ({ quick }: Kit.Context): number => quick ? 2 : 60
+
+/** What is at work ends before the next begins: events of many cases, and as many virtual machines, would be in each other's way. */
+let end = (): void => {}
+
+interface Begun {
+  readonly lists: ReadonlyArray<ReadonlyArray<Ev>>
+  readonly found: number
+  readonly peer: JavaPeer | undefined
+  /** The rate of a peer that was stopped: it comes no further another time. */
+  stopped: number | undefined
+}
+
+const begin = async (form: Form, peerOf: PeerOf | undefined, context: Kit.Context): Promise<Begun> => {
+  end()
+  const matcher = matcherOf(form)
+  const all = numbers(sized(form, context), form.mix)
+  const lists = chunks(all)
+  let found = 0
+  const until = performance.now() + warmUp(context) * 1_000
+  do found = pass(matcher, lists)
+  while (performance.now() < until)
+  if (peerOf === undefined) return { lists, found, peer: undefined, stopped: undefined }
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "skald-cep-"))
+  const file = path.join(folder, "events")
+  fs.writeFileSync(file, all)
+  const peer = new JavaPeer(peerOf.engine, peerOf.form ?? form.form, form.window, file)
+  end = () => {
+    peer.close()
+    fs.rmSync(folder, { recursive: true, force: true })
+    end = () => {}
+  }
+  const small = numbers(form.check?.events ?? 2_000, form.check?.mix ?? form.mix)
+  fs.writeFileSync(path.join(folder, "check"), small)
+  const expected = pass(matcher, chunks(small))
+  if (expected === 0) throw new Error(`"${form.form}" is compared on nothing`)
+  same(peerOf, (await peer.ask(`check ${path.join(folder, "check")}`)).matches, expected)
+  const warm = await peer.ask(`warm ${warmUp(context)} ${longest(context)}`)
+  return { lists, found, peer, stopped: warm.ended ? undefined : warm.events / warm.seconds }
+}
+
+const same = ({ engine }: PeerOf, theirs: number, ours: number): void => {
+  if (theirs !== ours) throw new Error(`${engine} found ${theirs} matches, and ours ${ours}`)
+}
+
+export interface PeerOf {
+  readonly engine: Engine
+  /** Where the peer has several ways to say the same. */
+  readonly form?: string | undefined
+}
+
+/** A form at work, on ours and on a peer, which are to find the same. */
+export const duel = (form: Form, peerOf?: PeerOf) => {
+  const matcher = matcherOf(form)
+  let begun: Begun | undefined
+  const setup = async (context: Kit.Context): Promise<void> => {
+    begun ??= await begin(form, peerOf, context)
+  }
+  const ours: Kit.Side = {
+    setup,
+    run: (_, context) => {
+      if (pass(matcher, begun!.lists) !== begun!.found) throw new Error("not every pass found the same")
+      return sized(form, context)
+    }
+  }
+  const theirs: Kit.Side = {
+    setup,
+    value: async (_, context) => {
+      const { found, peer, stopped } = begun!
+      if (stopped !== undefined) return stopped
+      const { ended, events, matches, seconds } = await peer!.ask(`pass ${longest(context)}`)
+      if (ended) same(peerOf!, matches, found)
+      else begun!.stopped = events / seconds
+      return events / seconds
+    }
+  }
+  return { ours, theirs }
+}
+
+/** Ends what the last case began. */
+process.on("exit", () => end())
