@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import * as Layer from "effect/Layer"
+import * as DeadLetters from "./bus/DeadLetters.ts"
 import * as EventBus from "./bus/EventBus.ts"
+import * as Inbox from "./bus/Inbox.ts"
 import * as Timers from "./saga/Timers.ts"
 import * as CheckpointStore from "./store/CheckpointStore.ts"
 import * as EventStore from "./store/EventStore.ts"
@@ -26,7 +28,7 @@ export type Services =
   | ParkedEvents.ParkedEvents
 
 /**
- * The event bus that each embedded layer gives, and what it can do on all of them.
+ * The event bus that each embedded layer gives, with what it can do on all of them, its dead letters, and an inbox.
  *
  * @since 0.1.0
  * @category models
@@ -36,6 +38,8 @@ export type Bus =
   | EventBus.Capable<"delay">
   | EventBus.Capable<"priority">
   | EventBus.Capable<"history">
+  | DeadLetters.DeadLetters
+  | Inbox.Inbox
 
 /**
  * Every service, over one state in memory.
@@ -58,6 +62,7 @@ export const layer: Layer.Layer<Services | Bus | Timers.Timers> = Layer.mergeAll
   CheckpointStore.layerMemory,
   Lease.layerMemory,
   ParkedEvents.layerMemory,
-  EventBus.layerMemory,
+  DeadLetters.layer.pipe(Layer.provideMerge(EventBus.layerMemory)),
+  Inbox.layerMemory,
   Timers.layerMemory
 )

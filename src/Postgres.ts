@@ -10,7 +10,10 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { BusError } from "./bus/BusError.ts"
+import * as DeadLetters from "./bus/DeadLetters.ts"
+import type { TransactionalInbox } from "./bus/Inbox.ts"
 import * as SqlBus from "./bus/Sql.ts"
+import * as SqlInbox from "./bus/SqlInbox.ts"
 import type { InvalidInput } from "./event/InvalidInput.ts"
 import type * as Memory from "./Memory.ts"
 import * as SqlTimers from "./saga/SqlTimers.ts"
@@ -46,7 +49,9 @@ export interface Options extends PostgresStore.ServerOptions {
 export type Provided =
   | Memory.Services
   | PostgresStore.Provided
+  | Memory.Bus
   | SqlBus.Provided
+  | TransactionalInbox
   | Timers
   | SqlClient.SqlClient
   | PgClient.PgClient
@@ -79,12 +84,13 @@ export const layer = (options: Options): Layer.Layer<Provided, StoreError | BusE
     SqlLeases.layer({ prefix: options.prefix, clock: options.leaseClock, retry: options.retry }),
     SqlParkedEvents.layer(options),
     SqlTimers.layer({ prefix: options.prefix }),
-    SqlBus.layer({
+    SqlInbox.layer({ prefix: options.prefix, clock: options.leaseClock }),
+    DeadLetters.layer.pipe(Layer.provideMerge(SqlBus.layer({
       prefix: options.prefix,
       clock: options.leaseClock,
       pollInterval: options.pollInterval,
       listen: options.listen
-    })
+    })))
   ).pipe(Layer.provideMerge(PostgresStore.layerServer(options)))
 
 /**

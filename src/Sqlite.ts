@@ -9,7 +9,10 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { BusError } from "./bus/BusError.ts"
+import * as DeadLetters from "./bus/DeadLetters.ts"
+import type { TransactionalInbox } from "./bus/Inbox.ts"
 import * as SqlBus from "./bus/Sql.ts"
+import * as SqlInbox from "./bus/SqlInbox.ts"
 import type { InvalidInput } from "./event/InvalidInput.ts"
 import type * as Memory from "./Memory.ts"
 import * as SqlTimers from "./saga/SqlTimers.ts"
@@ -40,7 +43,9 @@ export interface Options extends SqliteStore.FileOptions {}
 export type Provided =
   | Memory.Services
   | SqliteStore.Provided
+  | Memory.Bus
   | SqlBus.Provided
+  | TransactionalInbox
   | Timers
   | SqlClient.SqlClient
   | SqliteClient.SqliteClient
@@ -73,7 +78,10 @@ export const layer = (
     SqlLeases.layer(options),
     SqlParkedEvents.layer(options),
     SqlTimers.layer({ prefix: options.prefix }),
-    SqlBus.layer({ prefix: options.prefix, pollInterval: options.pollInterval })
+    SqlInbox.layer({ prefix: options.prefix }),
+    DeadLetters.layer.pipe(
+      Layer.provideMerge(SqlBus.layer({ prefix: options.prefix, pollInterval: options.pollInterval }))
+    )
   ).pipe(Layer.provideMerge(SqliteStore.layerFile(options)))
 
 /**

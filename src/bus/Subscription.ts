@@ -93,7 +93,7 @@ export interface Delivery {
 }
 
 /**
- * An event whose type the subscription may not know: its payload as it was published.
+ * An event whose type the subscription may not know.
  *
  * @since 0.1.0
  * @category models
@@ -101,7 +101,7 @@ export interface Delivery {
 export interface Selected {
   readonly _tag: string
   readonly schemaVersion: number
-  /** Undecoded: a JSON value. */
+  /** The event itself where its type is among the `events` of the subscription; else what was published, a JSON value. */
   readonly payload: unknown
 }
 
@@ -165,6 +165,8 @@ export interface EventOptions<Es extends ReadonlyArray<Event.Any>, E, R> extends
 export interface SelectOptions<E, R> extends Options<R> {
   /** The pattern of a subject, a regular expression on it, or several of them; `*` for everything. */
   readonly select: Selector.Input
+  /** The types that it knows: their payloads come decoded, brought up from older versions. None when not given. */
+  readonly events?: ReadonlyArray<Event.Any> | undefined
   readonly handler: (event: Selected, delivery: Delivery) => Effect.Effect<void, E, R>
   readonly key?: ((event: Selected) => string | undefined) | undefined
 }
@@ -223,15 +225,21 @@ export const run: {
   Effect.flatMap(Source.ofEvents(options), (source) => begin(name, options, source))
 
 /**
- * A subscription to subjects, as long as the scope lasts. Its events come undecoded.
+ * A subscription to subjects, as long as the scope lasts.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const runSelect = <E, R>(
-  name: string,
-  options: SelectOptions<E, R> & { readonly onError: OnError.Verdicts<E> }
-): Effect.Effect<Running, SubscribeError, EventBus | Scope.Scope | R> =>
+export const runSelect: {
+  <R>(
+    name: string,
+    options: SelectOptions<never, R> & { readonly onError?: { readonly [tag: string]: never } | undefined }
+  ): Effect.Effect<Running, SubscribeError, EventBus | Scope.Scope | R>
+  <E, R>(
+    name: string,
+    options: SelectOptions<E, R> & { readonly onError: OnError.Verdicts<E> }
+  ): Effect.Effect<Running, SubscribeError, EventBus | Scope.Scope | R>
+} = (name: string, options: any): Effect.Effect<Running, SubscribeError, any> =>
   Effect.flatMap(Source.ofSubjects(options), (source) => begin(name, options, source))
 
 /**
@@ -241,10 +249,16 @@ export const runSelect = <E, R>(
  * @since 0.1.0
  * @category constructors
  */
-export const runRaw = <E, R>(
-  name: string,
-  options: RawOptions<E, R> & { readonly onError: OnError.Verdicts<E> }
-): Effect.Effect<Running, SubscribeError, EventBus | Scope.Scope | R> =>
+export const runRaw: {
+  <R>(
+    name: string,
+    options: RawOptions<never, R> & { readonly onError?: { readonly [tag: string]: never } | undefined }
+  ): Effect.Effect<Running, SubscribeError, EventBus | Scope.Scope | R>
+  <E, R>(
+    name: string,
+    options: RawOptions<E, R> & { readonly onError: OnError.Verdicts<E> }
+  ): Effect.Effect<Running, SubscribeError, EventBus | Scope.Scope | R>
+} = (name: string, options: any): Effect.Effect<Running, SubscribeError, any> =>
   begin(name, options, Source.ofMessages(options))
 
 const begin = (name: string, options: any, source: Source.Source): Effect.Effect<Running, SubscribeError, any> =>
@@ -313,24 +327,29 @@ export const layer: {
  *
  * @example
  * ```ts
- * import * as OnError from "effect-skald/bus/OnError"
  * import * as Subscription from "effect-skald/bus/Subscription"
  * import { Effect } from "effect"
  *
  * const Audit = Subscription.layerSelect("audit", {
  *   select: "order.*",
- *   handler: (event, delivery) => Effect.log(delivery.subject, event.payload),
- *   onError: {}
+ *   handler: (event, delivery) => Effect.log(delivery.subject, event.payload)
  * })
  * ```
  *
  * @since 0.1.0
  * @category layers
  */
-export const layerSelect = <E, R>(
-  name: string,
-  options: SelectOptions<E, R> & { readonly onError: OnError.Verdicts<E> }
-): Layer.Layer<never, SubscribeError, EventBus | R> => Layer.scopedDiscard(runSelect(name, options))
+export const layerSelect: {
+  <R>(
+    name: string,
+    options: SelectOptions<never, R> & { readonly onError?: { readonly [tag: string]: never } | undefined }
+  ): Layer.Layer<never, SubscribeError, EventBus | R>
+  <E, R>(
+    name: string,
+    options: SelectOptions<E, R> & { readonly onError: OnError.Verdicts<E> }
+  ): Layer.Layer<never, SubscribeError, EventBus | R>
+} = (name: string, options: any): Layer.Layer<never, SubscribeError, any> =>
+  Layer.scopedDiscard(runSelect(name, options))
 
 /**
  * A handler for several event types from one for each of them. One that is missing does not type-check.

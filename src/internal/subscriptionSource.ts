@@ -35,9 +35,9 @@ interface Whole {
 export const ofEvents = (options: {
   readonly events: ReadonlyArray<Event.Any>
   readonly key?: Source["key"]
-}): Effect.Effect<Source, InvalidInput> =>
+}): Effect.Effect<Decoded, InvalidInput> =>
   Effect.try({
-    try: () => {
+    try: (): Decoded => {
       const codec = EventCodec.make(Event.group<any>(options.events), {})
       return {
         _tag: "decoded",
@@ -53,18 +53,33 @@ export const ofEvents = (options: {
     }
   })
 
-/** By subjects, undecoded. */
+/** By subjects; the payloads of types that are known decoded, the others as they are. */
 export const ofSubjects = (options: {
   readonly select: Selector.Input
+  readonly events?: ReadonlyArray<Event.Any> | undefined
   readonly key?: Source["key"]
 }): Effect.Effect<Source, InvalidInput> =>
-  Effect.map(Selector.make(options.select), (selector) => ({
-    _tag: "decoded",
-    selector,
-    decode: ({ schemaVersion, type }, payload) =>
-      Either.right({ _tag: type, schemaVersion, payload } satisfies Selected),
-    key: options.key
-  }))
+  Effect.flatMap(
+    ofEvents({ events: options.events ?? [] }),
+    (known) =>
+      Effect.map(Selector.make(options.select), (selector) => {
+        const types = new Set(Event.storedTypes(options.events ?? []))
+        const selected = ({ schemaVersion, type }: Message, payload: unknown): Selected => ({
+          _tag: type,
+          schemaVersion,
+          payload
+        })
+        return {
+          _tag: "decoded",
+          selector,
+          decode: (message, payload, metadata) =>
+            types.has(message.type)
+              ? Either.map(known.decode(message, payload, metadata), (event) => selected(message, event))
+              : Either.right(selected(message, payload)),
+          key: options.key
+        }
+      })
+  )
 
 /** Everything, as it is. */
 export const ofMessages = ({ key }: { readonly key?: Whole["key"] }): Source => ({
