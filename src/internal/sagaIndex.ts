@@ -30,6 +30,21 @@ type IndexState = typeof IndexState.Type
 export const keyOf = (tenant: string | undefined, saga: string, id: string): string =>
   tenantKey(tenant, Journal.idOf(saga, id))
 
+/** What {@link keyOf} was made of. */
+export const partsOf = (
+  key: string
+): { readonly tenant: string | undefined; readonly saga: string; readonly id: string } => {
+  const colon = key.indexOf(":")
+  const length = Number(key.slice(0, colon))
+  const name = length === 0 ? key.slice(colon + 1) : key.slice(colon + length + 2)
+  const slash = name.indexOf("/")
+  return {
+    tenant: length === 0 ? undefined : key.slice(colon + 1, colon + 1 + length),
+    saga: name.slice(0, slash),
+    id: name.slice(slash + 1)
+  }
+}
+
 const buckets = 256
 
 const bucketOf = (key: string): string => String(Hash.string(key) & (buckets - 1))

@@ -34,7 +34,7 @@ export class TooMuch {
 }
 
 /** Events that others than a saga's owner write: they do not fence it. */
-const external = (event: JournalEvent): boolean =>
+export const external = (event: JournalEvent): boolean =>
   event._tag === "SagaSignalReceived" || event._tag === "SagaOperatorActed"
 
 /**

@@ -11,8 +11,8 @@ import type { State, Summary } from "../saga/SagaStatus.ts"
 import { EventStore, type Service as Store } from "../store/EventStore.ts"
 import * as Query from "../store/Query.ts"
 import { StoreError } from "../store/StoreError.ts"
-import type { Runner } from "./sagaRunner.ts"
-import type { SagaIndex } from "./sagaIndex.ts"
+import type { Fleet } from "./sagaFleet.ts"
+import { keyOf, type SagaIndex } from "./sagaIndex.ts"
 import { stateOf } from "./sagaView.ts"
 
 const endings: ReadonlyArray<State> = ["completed", "compensated", "timedOut"]
@@ -33,14 +33,17 @@ export const make = (engine: {
   readonly store: Store
   readonly index: SagaIndex
   readonly ready: Effect.Effect<void, AskError>
-  readonly runnerOf: (each: Summary) => Runner | undefined
+  readonly fleet: Fleet
 }): Pick<Service, "list" | "statistics" | "changes" | "interventions"> => {
-  const { index, ready, runnerOf, store } = engine
+  const { fleet, index, ready, store } = engine
 
-  /** A saga that runs here is known better than by the index. */
+  /** A saga of this process is known better than by the index. */
   const exact = (each: Summary): Summary => {
-    const runner = runnerOf(each)
-    return runner === undefined ? each : { ...each, state: stateOf(runner.state) }
+    const key = keyOf(each.tenant, each.saga, each.id)
+    const state = fleet.parked.get(key)?.state ?? Option.getOrUndefined(
+      Option.map(Option.fromNullable(fleet.runners.get(key)), (runner) => stateOf(runner.state))
+    )
+    return state === undefined ? each : { ...each, state }
   }
   const inFlight = Effect.zipRight(
     ready,

@@ -5,7 +5,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -13,6 +13,7 @@ import type * as Stream from "effect/Stream"
 import * as Internal from "../internal/sagaEngine.ts"
 import type { ReadError } from "../store/Category.ts"
 import type { EventStore } from "../store/EventStore.ts"
+import * as Placement from "./Placement.ts"
 import type { Contract, Definition } from "./SagaDefinition.ts"
 import type {
   AskError,
@@ -26,6 +27,7 @@ import type {
 } from "./SagaError.ts"
 import type { Failure } from "./SagaJournal.ts"
 import type { State, Status, Summary } from "./SagaStatus.ts"
+import * as Timers from "./Timers.ts"
 
 /**
  * Which saga.
@@ -198,6 +200,12 @@ export interface Options {
    * a body that changed, or one that takes that long between its steps, comes to it.
    */
   readonly patience?: Duration.DurationInput | undefined
+  /**
+   * How long a saga only waits (for a signal, an instant, a retry, a person) until it is let go: it costs no fiber and none of
+   * its state then, and is read from its journal when there is something to do. {@link defaultIdleAfter} when not given;
+   * never, where it is infinite.
+   */
+  readonly idleAfter?: Duration.DurationInput | undefined
   /** The name of this engine in journals; host and process when not given. */
   readonly host?: string | undefined
 }
@@ -219,6 +227,21 @@ export const defaultSettle: Duration.DurationInput = "250 millis"
 export const defaultPatience: Duration.DurationInput = "30 seconds"
 
 /**
+ * How long a saga only waits until it is let go out of memory.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultIdleAfter: Duration.DurationInput = "5 seconds"
+
+const filled = (options: Options) => ({
+  ...options,
+  settle: options.settle ?? defaultSettle,
+  patience: options.patience ?? defaultPatience,
+  idleAfter: options.idleAfter ?? defaultIdleAfter
+})
+
+/**
  * An engine with options of one's own; see {@link layer}.
  *
  * @since 0.1.0
@@ -227,15 +250,14 @@ export const defaultPatience: Duration.DurationInput = "30 seconds"
 export const layerWith = (options: Options): Layer.Layer<SagaEngine, StoreError | InvalidInput, EventStore> =>
   Layer.scoped(
     SagaEngine,
-    Internal.make({
-      ...options,
-      settle: options.settle ?? defaultSettle,
-      patience: options.patience ?? defaultPatience
-    })
-  )
+    Effect.flatMap(
+      Effect.all([Placement.Placement, Timers.Timers]),
+      ([placement, timers]) => Internal.make(filled(options), { placement, timers, shared: false })
+    )
+  ).pipe(Layer.provide([Layer.fresh(Placement.layerSingle), Layer.fresh(Timers.layerMemory)]))
 
 /**
- * An engine over the event store. It goes on with every saga in flight, whoever started it.
+ * An engine over the event store, for one process. It goes on with every saga in flight, whoever started it.
  *
  * Closing the layer stops it: bodies are interrupted, no compensation runs, and the next engine goes on from the journals. Its
  * index of sagas in flight is kept in the fiber's `SnapshotStore`; where there is none, it is made anew from the journals.
@@ -244,6 +266,56 @@ export const layerWith = (options: Options): Layer.Layer<SagaEngine, StoreError 
  * @category layers
  */
 export const layer: Layer.Layer<SagaEngine, StoreError | InvalidInput, EventStore> = layerWith({})
+
+/**
+ * One of several engines over the same event store: `Placement` says which sagas each carries through, `Timers` brings those
+ * back that wait.
+ *
+ * - Sagas are started, asked for and told things in any of the processes; whoever has a saga goes on with it at once.
+ * - What a killed process had goes on in another in less than 10 s with the placement's defaults, what a process gives up at
+ *   its end at once. The first event of the new owner fences off the old one: a process that was stopped, and goes on after
+ *   its shards were taken over, cannot write to their journals.
+ * - Every process registers the same sagas. A saga whose version its owner does not know rests until one has it that does.
+ *
+ * @example
+ * ```ts
+ * import * as Placement from "effect-skald/saga/Placement"
+ * import * as SagaEngine from "effect-skald/saga/SagaEngine"
+ * import * as Timers from "effect-skald/saga/Timers"
+ * import { layerMemory } from "effect-skald/store/EventStore"
+ * import { layerMemory as leases } from "effect-skald/store/Lease"
+ * import { Layer } from "effect"
+ *
+ * // with `Postgres.layer` and `SqlTimers.layer` in place of what is kept in memory here
+ * export const Engine = SagaEngine.layerShared().pipe(
+ *   Layer.provide(Layer.mergeAll(layerMemory, Timers.layerMemory, Layer.provide(Placement.layer(), leases)))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerShared = (options: Options = {}): Layer.Layer<
+  SagaEngine,
+  StoreError | InvalidInput,
+  EventStore | Placement.Placement | Timers.Timers
+> =>
+  Layer.scoped(
+    SagaEngine,
+    Effect.flatMap(
+      Effect.all([Placement.Placement, Timers.Timers]),
+      ([placement, timers]) => Internal.make(filled(options), { placement, timers, shared: true })
+    )
+  )
+
+/** An engine below its sagas: asked whether it is ready once they are registered. */
+const withSagas = <E, R, RE>(
+  sagas: Layer.Layer<never, E, R>,
+  engine: Layer.Layer<SagaEngine, StoreError | InvalidInput, RE>
+): Layer.Layer<SagaEngine, E | StoreError | InvalidInput | UnregisteredSagas, Exclude<R, SagaEngine> | RE> =>
+  Layer.provideMerge(sagas, engine).pipe(
+    Layer.tap((context) => Context.get(context as Context.Context<SagaEngine>, SagaEngine).ready)
+  ) as never
 
 /**
  * An engine with the sagas that it carries through: fails when one in flight is not among them.
@@ -258,13 +330,22 @@ export const layerOf = <E, R>(
   SagaEngine,
   E | StoreError | InvalidInput | UnregisteredSagas,
   Exclude<R, SagaEngine> | EventStore
-> =>
-  Layer.provideMerge(
-    sagas,
-    layerWith(options)
-  ).pipe(
-    Layer.tap((context) => Context.get(context as Context.Context<SagaEngine>, SagaEngine).ready)
-  ) as never
+> => withSagas(sagas, layerWith(options))
+
+/**
+ * One of several engines, with the sagas that it carries through; see {@link layerShared}.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerSharedOf = <E, R>(
+  sagas: Layer.Layer<never, E, R>,
+  options: Options = {}
+): Layer.Layer<
+  SagaEngine,
+  E | StoreError | InvalidInput | UnregisteredSagas,
+  Exclude<R, SagaEngine> | EventStore | Placement.Placement | Timers.Timers
+> => withSagas(sagas, layerShared(options))
 
 export type {
   /**

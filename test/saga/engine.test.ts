@@ -86,9 +86,9 @@ describe("engine", () => {
 
   test("a stop in the midst of a step or of a compensation leaves it to the next engine", () => {
     const log: Array<string> = []
-    let open = false
+    const open = { b: false, undo: false }
     const Mid = define("mid")
-    const blocked = (name: string) => Effect.suspend(() => open ? Effect.succeed(name) : Effect.never)
+    const blocked = (name: "b" | "undo") => Effect.suspend(() => open[name] ? Effect.succeed(name) : Effect.never)
     const live = Mid.toLayer(() =>
       Effect.gen(function*() {
         yield* Saga.step("a", {
@@ -100,22 +100,17 @@ describe("engine", () => {
         return yield* new Failed({ why: "always" })
       })
     )
+    const begun = (entry: string) =>
+      Effect.repeat(TestServices.provideLive(Effect.sleep("1 millis")), { until: () => log.includes(entry) })
     return Effect.gen(function*() {
-      yield* Effect.zipRight(Mid.start({ id: "x" }), until(Mid, "x", "running")).pipe(Effect.provide(engine(live)))
-      equal(log.includes("undo a"), false)
-      open = true
-      const first = yield* Effect.fork(Effect.scoped(Effect.provide(
-        Effect.gen(function*() {
-          open = false
-          yield* until(Mid, "x", "running")
-        }),
-        engine(live)
-      )))
-      yield* Fiber.join(first)
-      open = true
+      yield* Effect.zipRight(Mid.start({ id: "x" }), begun("b")).pipe(Effect.provide(engine(live)))
+      equal(log, ["b"])
+      open.b = true
+      yield* begun("undo a").pipe(Effect.provide(engine(live)))
+      equal(log, ["b", "b", "undo b Done", "undo a"])
+      open.undo = true
       equal((yield* Effect.flip(Mid.run({ id: "x" }).pipe(Effect.provide(engine(live)))))._tag, "Failed")
-      equal(log.filter((entry) => entry === "undo b Done").length, 1)
-      equal(log.at(-1), "undo a")
+      equal(log, ["b", "b", "undo b Done", "undo a", "undo a"])
     })
   })
 
