@@ -369,11 +369,12 @@ const taken = <Ev>(run: Engine.Run): ReadonlyArray<Taken<Ev>> => {
       time
     }))
   }
-  const found: Array<Taken<Ev>> = []
-  for (const { step, taken } of run) {
-    if (taken !== undefined) found.push({ step, event: taken.event, index: taken.seq, time: taken.time })
-  }
-  return found
+  return (run as Exclude<Engine.Run, Compile.Path>).map(({ event, seq, step, time }) => ({
+    step,
+    event: event as Ev,
+    index: seq,
+    time
+  }))
 }
 
 /** The matches of a moment, one by one or as a set. */
@@ -395,7 +396,9 @@ class Matches<B, Ev> implements MatchSet<B, Ev> {
     return Stream.fromIterable(this)
   }
   *[Symbol.iterator](): Iterator<Found<B, Ev>> {
-    const runs: Iterable<Engine.Run> = "roots" in this.of ? ordered(this.of.roots, this.of.floor) : this.of
+    const runs: Iterable<Engine.Run> = "roots" in this.of
+      ? ordered(this.of.table, this.of.roots, this.of.floor)
+      : this.of
     for (const run of runs) {
       const events = taken<Ev>(run)
       yield { match: Element.bind(this.shapes, events.map(({ event, step }) => [step, event])) as B, events }

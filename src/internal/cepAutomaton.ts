@@ -46,7 +46,8 @@ interface Row {
 }
 
 export interface Take {
-  readonly step: string
+  /** The number of the step, in the order in which they are written. */
+  readonly step: number
   /** None: nothing is awaited any more. */
   readonly to: Configuration | undefined
   readonly reports: boolean
@@ -58,6 +59,8 @@ export interface Move {
   readonly idle: boolean
   /** How many of those that take it wait for more. */
   readonly needs: number
+  /** How many rows it may take to hold what comes of it. */
+  readonly rows: number
   readonly takes: ReadonlyArray<Take>
   /** What becomes of the runs that have not taken it. */
   readonly skip: Configuration | undefined
@@ -74,6 +77,8 @@ export class Automaton {
   readonly program: Compile.Program
   /** The numbers of tags; all that no step names are 0. */
   readonly tags: Map<string, number> = new Map()
+  /** The names of the steps. */
+  readonly steps: ReadonlyArray<string>
   private readonly origin = new Configuration("", [], false)
   private readonly names: Array<string | undefined> = [undefined]
   private readonly known: Map<string, Configuration> = new Map()
@@ -82,12 +87,8 @@ export class Automaton {
 
   constructor(program: Compile.Program, tags: Iterable<string>) {
     this.program = program
+    this.steps = [...program.shapes.keys()]
     for (const tag of tags) this.tags.set(tag, this.names.push(tag) - 1)
-  }
-
-  /** How many configurations have been reached, and what was worked out for them. */
-  get size(): number {
-    return this.made
   }
 
   get isFull(): boolean {
@@ -159,7 +160,7 @@ export class Automaton {
       into(taken, wait)
     }
     const takes = this.takes(taken)
-    return { idle: takes.length === 0, needs: needs(takes), takes, skip: undefined, reports: false }
+    return { idle: takes.length === 0, ...sized(takes), takes, skip: undefined, reports: false }
   }
 
   private onward(from: Configuration, holds: (test: Test) => boolean): Move {
@@ -168,14 +169,14 @@ export class Automaton {
     const reports = !from.done && left.some(completes)
     const skip = this.configuration(left, from.done || reports)
     const takes = this.takes(taken)
-    return { idle: skip === from && takes.length === 0 && !reports, needs: needs(takes), takes, skip, reports }
+    return { idle: skip === from && takes.length === 0 && !reports, ...sized(takes), takes, skip, reports }
   }
 
   private takes(taken: ReadonlyMap<string, ReadonlyMap<number, State>>): ReadonlyArray<Take> {
     return Array.from(taken, ([step, states]) => {
       const waiting = Array.from(states.values(), fresh)
       const reports = waiting.some(completes)
-      return { step, reports, to: this.configuration(waiting, reports) }
+      return { step: this.steps.indexOf(step), reports, to: this.configuration(waiting, reports) }
     })
   }
 
@@ -207,7 +208,11 @@ export class Automaton {
 
 const always = () => true
 
-const needs = (takes: ReadonlyArray<Take>): number => takes.filter(({ to }) => to !== undefined).length
+const sized = (takes: ReadonlyArray<Take>): Pick<Move, "needs" | "rows"> => ({
+  needs: takes.filter(({ to }) => to !== undefined).length,
+  // each that takes it, and the unions with what is there: of those that take it, and of those that do not
+  rows: 2 * takes.length + 1
+})
 
 const names = ({ tags }: Test, tag: string | undefined): boolean =>
   tags === undefined || (tag !== undefined && tags.has(tag))

@@ -2,10 +2,10 @@ import type * as Compile from "./cepCompile.ts"
 import type { Path } from "./cepCompile.ts"
 import * as Kept from "./cepKept.ts"
 import type { Waiting } from "./cepAutomaton.ts"
-import type { Node, Occurrence } from "./cepNodes.ts"
+import type { Node, Table, Taken } from "./cepNodes.ts"
 import { ordered } from "./cepOrdered.ts"
 import * as Runs from "./cepRuns.ts"
-import { Sets } from "./cepSets.ts"
+import { type Read, Sets } from "./cepSets.ts"
 import { Heap } from "./heap.ts"
 
 /** Everything around the partial matches: order of events, time, keys, caps, outputs. Plain synchronous code over chunks. */
@@ -38,10 +38,11 @@ export type Output =
   }
 
 /** A run of events, as each tier has it. */
-export type Run = Path | ReadonlyArray<Node>
+export type Run = Path | ReadonlyArray<Taken>
 
 /** Matches that are held as a set. */
 export interface Found {
+  readonly table: Table
   readonly roots: ReadonlyArray<Node>
   readonly floor: number
   readonly count: number
@@ -323,9 +324,9 @@ export class Engine implements Runs.Host {
 
   // ------------------------------------------------------------------------------------------------- what sets tell
 
-  found(key: string, roots: ReadonlyArray<Node>, floor: number, count: number): void {
+  found(key: string, table: Table, roots: ReadonlyArray<Node>, floor: number, count: number): void {
     this.counts.matches = Math.min(Number.MAX_VALUE, this.counts.matches + count)
-    this.outputs.push({ _tag: "Matches", key, time: this.now, matches: { roots, floor, count } })
+    this.outputs.push({ _tag: "Matches", key, time: this.now, matches: { table, roots, floor, count } })
   }
 
   overflow(key: string, run: Run): void {
@@ -384,9 +385,11 @@ export class Engine implements Runs.Host {
       if (left-- <= 0) return
       yield { key: of.key, run: path, awaits: awaited([{ state, waits }]) }
     }
-    for (const { configurations, key, roots } of this.sets?.all(this.now) ?? []) {
-      for (const [at, { waiting }] of configurations.entries()) {
-        for (const run of ordered([roots[at]!], 0)) {
+    if (this.sets === undefined) return
+    for (const { configurations, key, roots, size } of this.sets.all(this.now)) {
+      for (let at = 0; at < size; at++) {
+        const { waiting } = configurations[at]!
+        for (const run of ordered(this.sets.table, [roots[at]!], 0)) {
           if (left-- <= 0) return
           yield { key, run, awaits: awaited(waiting) }
         }
@@ -451,7 +454,7 @@ export class Engine implements Runs.Host {
       const parent = paths[before]
       const one = from.events[event]
       if (one === undefined) throw new RangeError("the snapshot misses an event")
-      paths.push(pathFrom(parent, step, one, done))
+      paths.push(pathFrom(parent, { ...one, step }, done))
     }
     const states = Kept.statesOf(this.program, from)
     const keys = from.keys.map(({ floor, held, key, moment }) => {
@@ -474,7 +477,7 @@ export class Engine implements Runs.Host {
       }
       this.resume(of, path, { ...one, state })
     }
-    for (const sets of Kept.read(this.program, from)) this.resumeSets(sets)
+    this.resumeSets(Kept.read(this.program, from))
   }
 
   private resume(of: Runs.Runs, path: Path, from: Waiting & Partial<Pick<Runs.Run, "windowPassed">>): void {
@@ -499,36 +502,35 @@ export class Engine implements Runs.Host {
   }
 
   /** What was held as sets goes on as sets, or, where it must, as runs. */
-  private resumeSets(sets: ReadonlyArray<Kept.Read>): void {
-    const [first] = sets
-    if (first === undefined) return
-    if (this.sets !== undefined) return this.sets.restore(first.key, sets)
-    const of = new Runs.Runs(first.key, this)
-    this.keys.set(first.key, of)
-    const known = new Map<Path | undefined, Map<string, Path>>()
-    for (const { done, root, waiting } of sets) {
-      for (const run of ordered([root], 0)) {
-        let path: Path | undefined
-        for (const { step, taken } of run) {
-          if (taken === undefined) continue
-          const name = JSON.stringify([step, taken.seq])
-          let after = known.get(path)
-          if (after === undefined) known.set(path, after = new Map())
-          const before: Path | undefined = path
-          path = after.get(name)
-          if (path === undefined) after.set(name, path = pathFrom(before, step, taken, false))
+  private resumeSets(held: Read): void {
+    if (this.sets !== undefined) return this.sets.restore(held)
+    for (const { key, sets } of held.keys) {
+      const of = new Runs.Runs(key, this)
+      this.keys.set(key, of)
+      const known = new Map<Path | undefined, Map<string, Path>>()
+      for (const { done, root, waiting } of sets) {
+        for (const run of ordered(held.table, [root], 0)) {
+          let path: Path | undefined
+          for (const taken of run) {
+            const name = JSON.stringify([taken.step, taken.seq])
+            let after = known.get(path)
+            if (after === undefined) known.set(path, after = new Map())
+            const before: Path | undefined = path
+            path = after.get(name)
+            if (path === undefined) after.set(name, path = pathFrom(before, taken, false))
+          }
+          if (path === undefined) continue
+          path.done = done
+          for (const one of waiting) this.resume(of, path, one)
         }
-        if (path === undefined) continue
-        path.done = done
-        for (const one of waiting) this.resume(of, path, one)
       }
     }
   }
 }
 
-const pathFrom = (before: Path | undefined, step: string, taken: Occurrence, done: boolean): Path => ({
+const pathFrom = (before: Path | undefined, taken: Taken, done: boolean): Path => ({
   before,
-  step,
+  step: taken.step,
   event: taken.event,
   seq: taken.seq,
   time: taken.time,

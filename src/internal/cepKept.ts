@@ -1,8 +1,7 @@
-import type { Configuration } from "./cepAutomaton.ts"
 import type * as Compile from "./cepCompile.ts"
 import type { Snapshot } from "./cepEngine.ts"
-import { extend, leaf, type Node, type Occurrence, union } from "./cepNodes.ts"
-import type { Sets } from "./cepSets.ts"
+import { empty, type Node, none, type Taken } from "./cepNodes.ts"
+import type { Read, Sets } from "./cepSets.ts"
 
 /** What snapshots of both tiers are made of: events and states once each, and the sets of the first. */
 
@@ -18,7 +17,7 @@ export class Kept {
     this.program = program
   }
 
-  event({ event, seq, time }: Occurrence): number {
+  event({ event, seq, time }: Omit<Taken, "step">): number {
     const known = this.eventAt.get(seq)
     if (known !== undefined) return known
     const at = this.events.push({ seq, time, event }) - 1
@@ -56,30 +55,36 @@ export const statesOf = (program: Compile.Program, from: Snapshot): ReadonlyArra
 /** Writes down all that sets hold: nodes after those that they lead to. */
 export const write = (sets: Sets, now: number, kept: Kept): Pick<Snapshot, "nodes" | "sets"> => {
   const nodes: Array<Snapshot["nodes"][number]> = []
-  const known = new Map<Node, number>()
+  const all = sets.all(now)
+  const { table } = sets
+  const known = new Map<Node, number>([[none, -1]])
   const nodeOf = (root: Node): number => {
     const stack = [root]
     for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
-      const { left, right, step, taken } = node
-      const open = [right, left].filter((one) => one !== undefined && !known.has(one)) as Array<Node>
-      if (known.has(node) || open.length === 0) {
-        stack.pop()
-        if (known.has(node)) continue
-        const at = nodes.push({
-          event: taken === undefined ? -1 : kept.event(taken),
-          step,
-          left: left === undefined ? -1 : known.get(left) ?? -1,
-          right: right === undefined ? -1 : known.get(right) ?? -1
-        })
-        known.set(node, at - 1)
-      } else stack.push(...open)
+      const left = table.left[node]!
+      const right = table.right[node]!
+      const open = [right, left].filter((one) => !known.has(one))
+      if (!known.has(node) && open.length > 0) {
+        stack.push(...open)
+        continue
+      }
+      stack.pop()
+      if (known.has(node)) continue
+      const taken = table.taken(node)
+      const at = nodes.push({
+        event: taken === undefined ? -1 : kept.event(taken),
+        step: taken?.step ?? "",
+        left: known.get(left) ?? -1,
+        right: known.get(right) ?? -1
+      })
+      known.set(node, at - 1)
     }
     return known.get(root) ?? -1
   }
   return {
-    sets: sets.all(now).map(({ configurations, key, roots }) => ({
+    sets: all.map(({ configurations, key, roots, size }) => ({
       key,
-      of: configurations.map(({ done, waiting }, at) => ({
+      of: configurations.slice(0, size).map(({ done, waiting }, at) => ({
         done,
         waiting: waiting.map(({ ended, ending, fresh, nextPassed, state, waits }) => ({
           state: kept.state(state.id),
@@ -96,34 +101,28 @@ export const write = (sets: Sets, now: number, kept: Kept): Pick<Snapshot, "node
   }
 }
 
-/** A set of a snapshot, and what it is a set of. */
-export interface Read {
-  readonly key: string
-  readonly done: boolean
-  readonly waiting: Configuration["waiting"]
-  readonly root: Node
-}
-
-/** Reads what sets held, key by key. */
-export const read = (program: Compile.Program, from: Snapshot): ReadonlyArray<ReadonlyArray<Read>> => {
+/** Reads what was held as sets, key by key. */
+export const read = (
+  program: Compile.Program,
+  from: Snapshot
+): Read => {
   const states = statesOf(program, from)
-  const nodes: Array<Node> = []
+  const table = empty([...program.shapes.keys()], from.nodes.length)
+  const missing = () => new RangeError("the snapshot misses what a set is made of")
   for (const { event, left, right, step } of from.nodes) {
     const taken = from.events[event]
-    const before = nodes[left]
-    const other = nodes[right]
-    if (taken !== undefined) nodes.push(before === undefined ? leaf(taken, step) : extend(before, taken, step))
-    else if (before !== undefined && other !== undefined) nodes.push(union(before, other))
-    else throw new RangeError("the snapshot misses what a set is made of")
+    if (taken !== undefined && left < table.size) {
+      table.extend(left, taken.event, taken.seq, taken.time, table.names.indexOf(step))
+    } else if (left >= 0 && right >= 0 && Math.max(left, right) < table.size) table.union(left, right)
+    else throw missing()
   }
-  return from.sets.map(({ key, of }) =>
-    of.map(({ done, node, waiting }): Read => {
-      const root = nodes[node]
-      if (root === undefined) throw new RangeError("the snapshot misses what a set is made of")
+  const keys = from.sets.map(({ key, of }) => ({
+    key,
+    sets: of.map(({ done, node, waiting }) => {
+      if (node < 0 || node >= table.size) throw missing()
       return {
-        key,
         done,
-        root,
+        root: node,
         waiting: waiting.map((one) => {
           const state = states[one.state]
           if (state === undefined) throw new RangeError("the snapshot is of another pattern")
@@ -131,5 +130,6 @@ export const read = (program: Compile.Program, from: Snapshot): ReadonlyArray<Re
         })
       }
     })
-  )
+  }))
+  return { table, keys }
 }

@@ -1,135 +1,25 @@
 /**
- * Partial matches held as a set, in a graph that shares what they have in common: the enumerable compact set of CORE (Bucchi,
+ * Partial matches held as sets, in a graph that shares what they have in common: the enumerable compact set of CORE (Bucchi,
  * Grez, Quintana, Riveros, Vansummeren: "CORE: a Complex Event Recognition Engine", VLDB 2022).
  *
  * A node is an event that was taken after what another node stands for, or the union of two nodes. It knows the greatest and
  * the least start of the runs that it stands for: what begins before a `floor` is not there any more, and is passed over
- * without a look. Nodes do not change, but for the scratch fields of a walk that is done before anything else happens.
+ * without a look. Nodes are rows of a table of numbers, after those that they lead to. Rows are never changed; what cannot be
+ * reached any more is left behind as the table is copied, after as many new rows as it had.
  */
 
-/** An event that was taken, once for all runs that have taken it. */
-export interface Occurrence {
+/** A row of the table; less than none: no node. */
+export type Node = number
+
+export const none: Node = -1
+
+/** An event that was taken, and by which step. */
+export interface Taken {
+  readonly step: string
   readonly event: { readonly _tag: string }
   /** Its place in the order of all events of the matcher. */
   readonly seq: number
   readonly time: number
-}
-
-export class Node {
-  /** None: a union. */
-  readonly taken: Occurrence | undefined
-  readonly step: string
-  /** What came before, or the part of a union that begins last. */
-  readonly left: Node | undefined
-  readonly right: Node | undefined
-  readonly max: number
-  readonly min: number
-  /** How many runs there are, those that are not there any more among them. */
-  readonly count: number
-  /** The walk that was here last, and what it left. */
-  walk = 0
-  memo = 0
-  copy: Node | undefined = undefined
-
-  constructor(
-    taken: Occurrence | undefined,
-    step: string,
-    left: Node | undefined,
-    right: Node | undefined,
-    max: number,
-    min: number,
-    count: number
-  ) {
-    this.taken = taken
-    this.step = step
-    this.left = left
-    this.right = right
-    this.max = max
-    this.min = min
-    this.count = count
-  }
-}
-
-let walks = 0
-
-/** One run, of one event. */
-export const leaf = (taken: Occurrence, step: string): Node =>
-  new Node(taken, step, undefined, undefined, taken.seq, taken.seq, 1)
-
-/** The runs of a node, each with one event more. */
-export const extend = (before: Node, taken: Occurrence, step: string): Node =>
-  new Node(taken, step, before, undefined, before.max, before.min, before.count)
-
-/** The runs of both, of which none is in both. */
-export const union = (one: Node, other: Node): Node => {
-  const min = one.min < other.min ? one.min : other.min
-  const count = one.count + other.count
-  return one.max >= other.max
-    ? new Node(undefined, "", one, other, one.max, min, count)
-    : new Node(undefined, "", other, one, other.max, min, count)
-}
-
-const pending = -1
-
-/** How many runs begin at the floor or later: without walking to them one by one. Exact up to 2⁵³. */
-export const count = (root: Node, floor: number): number => {
-  if (root.min >= floor) return root.count
-  if (root.max < floor) return 0
-  const walk = ++walks
-  const known = (node: Node | undefined): number => {
-    if (node === undefined || node.max < floor) return 0
-    if (node.min >= floor) return node.count
-    return node.walk === walk ? node.memo : pending
-  }
-  const stack = [root]
-  for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
-    const left = known(node.left)
-    const right = known(node.right)
-    if (left !== pending && right !== pending) {
-      node.walk = walk
-      node.memo = left + right
-      stack.pop()
-    }
-    if (left === pending) stack.push(node.left!)
-    if (right === pending) stack.push(node.right!)
-  }
-  return root.memo
-}
-
-/** The same runs without what begins before the floor, which is let go. What needs no change is the same node. */
-export const trim = (root: Node, floor: number): Node | undefined => {
-  if (root.max < floor) return undefined
-  if (root.min >= floor) return root
-  const walk = ++walks
-  const waits = (node: Node | undefined): node is Node =>
-    node !== undefined && node.max >= floor && node.min < floor && node.walk !== walk
-  const trimmed = (node: Node | undefined): Node | undefined => {
-    if (node === undefined || node.max < floor) return undefined
-    return node.min >= floor ? node : node.copy
-  }
-  const stack = [root]
-  const seen: Array<Node> = []
-  for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
-    if (waits(node.left) || waits(node.right)) {
-      if (waits(node.left)) stack.push(node.left)
-      if (waits(node.right)) stack.push(node.right)
-      continue
-    }
-    stack.pop()
-    if (node.walk === walk) continue
-    const left = trimmed(node.left)
-    const right = trimmed(node.right)
-    node.walk = walk
-    node.copy = node.taken !== undefined
-      ? extend(left!, node.taken, node.step)
-      : left !== undefined && right !== undefined
-      ? union(left, right)
-      : left ?? right
-    seen.push(node)
-  }
-  const answer = root.copy
-  for (const node of seen) node.copy = undefined
-  return answer
 }
 
 /** What some nodes stand for, by what it takes to hold it. */
@@ -140,31 +30,194 @@ export interface Held {
   readonly leaves: ReadonlyArray<Node>
 }
 
-/** Looks at all that is held. */
-export const held = (roots: ReadonlyArray<Node>, floor: number): Held => {
-  const walk = ++walks
-  const stack = roots.filter(({ max }) => max >= floor)
-  const leaves: Array<Node> = []
-  let taken = 0
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    if (node.walk === walk) continue
-    node.walk = walk
-    if (node.taken !== undefined) taken++
-    const { left, right } = node
-    if (left !== undefined && left.max >= floor) stack.push(left)
-    if (right !== undefined && right.max >= floor) stack.push(right)
-    if (left === undefined) leaves.push(node)
+const smallest = 64
+const usual = 1_024
+
+/** The rows, as they were when somebody was told of them. */
+export class Table {
+  readonly names: ReadonlyArray<string>
+  readonly capacity: number
+  /** What came before, or the part of a union that begins last. */
+  readonly left: Int32Array
+  readonly right: Int32Array
+  readonly max: Float64Array
+  readonly min: Float64Array
+  /** How many runs there are, those that are not there any more among them. */
+  readonly counts: Float64Array
+  /** Of the names; -1: a union. */
+  readonly steps: Int32Array
+  readonly seqs: Float64Array
+  readonly times: Float64Array
+  readonly events: Array<{ readonly _tag: string } | undefined>
+  size = 0
+  private walk = 0
+  private walks: Int32Array | undefined
+  private memos: Float64Array | undefined
+
+  constructor(names: ReadonlyArray<string>, capacity: number) {
+    this.names = names
+    this.capacity = capacity
+    this.left = new Int32Array(capacity)
+    this.right = new Int32Array(capacity)
+    this.max = new Float64Array(capacity)
+    this.min = new Float64Array(capacity)
+    this.counts = new Float64Array(capacity)
+    this.steps = new Int32Array(capacity)
+    this.seqs = new Float64Array(capacity)
+    this.times = new Float64Array(capacity)
+    this.events = []
   }
-  return { taken, leaves: leaves.sort((one, other) => one.max - other.max) }
+
+  /** The runs of a node with one event more; of none, one run of one event. */
+  extend(before: Node, event: { readonly _tag: string }, seq: number, time: number, step: number): Node {
+    const at = this.size++
+    this.left[at] = before
+    this.right[at] = none
+    if (before === none) {
+      this.max[at] = this.min[at] = seq
+      this.counts[at] = 1
+    } else {
+      this.max[at] = this.max[before]!
+      this.min[at] = this.min[before]!
+      this.counts[at] = this.counts[before]!
+    }
+    this.steps[at] = step
+    this.seqs[at] = seq
+    this.times[at] = time
+    this.events[at] = event
+    return at
+  }
+
+  /** The runs of both, of which none is in both. */
+  union(one: Node, other: Node): Node {
+    const at = this.size++
+    const { counts, max, min } = this
+    const swap = max[one]! < max[other]!
+    const left = swap ? other : one
+    const right = swap ? one : other
+    this.left[at] = left
+    this.right[at] = right
+    max[at] = max[left]!
+    min[at] = Math.min(min[left]!, min[right]!)
+    counts[at] = counts[left]! + counts[right]!
+    this.steps[at] = -1
+    this.events[at] = undefined
+    return at
+  }
+
+  taken(node: Node): Taken | undefined {
+    const event = this.events[node]
+    return event && { step: this.names[this.steps[node]!] ?? "", event, seq: this.seqs[node]!, time: this.times[node]! }
+  }
+
+  /** Whether there is any run of the node that begins at the floor or later. */
+  lives(node: Node, floor: number): boolean {
+    return node !== none && this.max[node]! >= floor
+  }
+
+  /** How many runs begin at the floor or later: without walking to them one by one. Exact up to 2⁵³. */
+  count(root: Node, floor: number): number {
+    const { counts, left, max, min, right } = this
+    if (min[root]! >= floor) return counts[root]!
+    if (max[root]! < floor) return 0
+    const walk = this.begin()
+    const walks = this.walks!
+    const memos = this.memos!
+    const known = (node: Node): number => {
+      if (node === none || max[node]! < floor) return 0
+      if (min[node]! >= floor) return counts[node]!
+      return walks[node] === walk ? memos[node]! : none
+    }
+    const stack = [root]
+    while (stack.length > 0) {
+      const node = stack[stack.length - 1]!
+      const before = known(left[node]!)
+      const other = known(right[node]!)
+      if (before !== none && other !== none) {
+        walks[node] = walk
+        memos[node] = before + other
+        stack.pop()
+      }
+      if (before === none) stack.push(left[node]!)
+      if (other === none) stack.push(right[node]!)
+    }
+    return memos[root]!
+  }
+
+  /** Looks at all that can be reached. */
+  held(roots: ReadonlyArray<Node>, size: number, floor: number): Held {
+    return this.reach(roots, size, floor, this.begin())
+  }
+
+  /** Any one of the runs, from its first event on. */
+  any(root: Node, floor: number): ReadonlyArray<Taken> {
+    const found: Array<Taken> = []
+    for (let at = root; at !== none;) {
+      const taken = this.taken(at)
+      if (taken !== undefined) found.push(taken)
+      const left = this.left[at]!
+      at = left === none || this.max[left]! >= floor ? left : this.right[at]!
+    }
+    return found.reverse()
+  }
+
+  /** Copies what can be reached from the roots, which are changed to the copies, and says of each list what it holds. */
+  copied(
+    all: ReadonlyArray<{ readonly roots: Array<Node>; readonly size: number; readonly floor: number }>,
+    room: number
+  ): {
+    readonly table: Table
+    readonly held: ReadonlyArray<Held>
+  } {
+    const walk = this.begin()
+    const walks = this.walks!
+    const held = all.map(({ floor, roots, size }) => this.reach(roots, size, floor, walk))
+    let live = 0
+    for (let node = 0; node < this.size; node++) if (walks[node] === walk) live++
+    const table = new Table(this.names, Math.max(3 * live + room, Math.min(2 * this.capacity, usual)))
+    const to = new Int32Array(this.size).fill(none)
+    for (let node = 0; node < this.size; node++) {
+      if (walks[node] !== walk) continue
+      const before = this.left[node]! === none ? none : to[this.left[node]!]!
+      const event = this.events[node]
+      if (event !== undefined) {
+        to[node] = table.extend(before, event, this.seqs[node]!, this.times[node]!, this.steps[node]!)
+        continue
+      }
+      const other = to[this.right[node]!]!
+      to[node] = before === none ? other : other === none ? before : table.union(before, other)
+    }
+    for (const { roots, size } of all) for (let at = 0; at < size; at++) roots[at] = to[roots[at]!]!
+    return { table, held: held.map(({ leaves, taken }) => ({ taken, leaves: leaves.map((leaf) => to[leaf]!) })) }
+  }
+
+  private begin(): number {
+    this.walks ??= new Int32Array(this.capacity)
+    this.memos ??= new Float64Array(this.capacity)
+    return ++this.walk
+  }
+
+  private reach(roots: ReadonlyArray<Node>, size: number, floor: number, walk: number): Held {
+    const { left, max, right, steps } = this
+    const walks = this.walks!
+    const stack: Array<Node> = []
+    for (let at = 0; at < size; at++) if (max[roots[at]!]! >= floor) stack.push(roots[at]!)
+    const leaves: Array<Node> = []
+    let taken = 0
+    while (stack.length > 0) {
+      const node = stack.pop()!
+      if (walks[node] === walk) continue
+      walks[node] = walk
+      if (steps[node] !== -1) taken++
+      const before = left[node]!
+      const other = right[node]!
+      if (before === none) leaves.push(node)
+      else if (max[before]! >= floor) stack.push(before)
+      if (other !== none && max[other]! >= floor) stack.push(other)
+    }
+    return { taken, leaves: leaves.sort((one, other) => max[one]! - max[other]!) }
+  }
 }
 
-/** Any one of the runs, from its first event on. */
-export const any = (root: Node, floor: number): ReadonlyArray<Node> => {
-  const found: Array<Node> = []
-  for (let at: Node | undefined = root; at !== undefined;) {
-    if (at.taken !== undefined) found.push(at)
-    const left: Node | undefined = at.left
-    at = left === undefined || left.max >= floor ? left : at.right
-  }
-  return found.reverse()
-}
+/** A table without rows, and with room for some. */
+export const empty = (names: ReadonlyArray<string>, room = 0): Table => new Table(names, Math.max(smallest, 2 * room))

@@ -1,5 +1,4 @@
-import * as Nodes from "./cepNodes.ts"
-import type { Node } from "./cepNodes.ts"
+import { type Node, none, type Table, type Taken } from "./cepNodes.ts"
 
 /**
  * The runs of some nodes in the documented order, each when it is asked for.
@@ -11,7 +10,7 @@ import type { Node } from "./cepNodes.ts"
 
 /** A node with what leads to it. */
 interface Turned {
-  readonly node: Node
+  readonly taken: Taken | undefined
   readonly above: Array<Turned>
   /** Whether runs end with it. */
   ends: boolean
@@ -31,16 +30,20 @@ interface Group {
   readonly places: Array<Place>
 }
 
-export function* ordered(roots: ReadonlyArray<Node>, floor: number): Generator<ReadonlyArray<Node>> {
-  const alive = roots.filter(({ max }) => max >= floor)
+export function* ordered(
+  table: Table,
+  roots: ReadonlyArray<Node>,
+  floor: number
+): Generator<ReadonlyArray<Taken>> {
+  const alive = roots.filter((root) => table.lives(root, floor))
   const [only] = alive
   if (only === undefined) return
-  if (alive.length === 1 && Nodes.count(only, floor) === 1) {
-    yield Nodes.any(only, floor)
+  if (alive.length === 1 && table.count(only, floor) === 1) {
+    yield table.any(only, floor)
     return
   }
   const stack: Array<{ readonly groups: ReadonlyArray<Group>; at: number; readonly ends: ReadonlyArray<Place> }> = [
-    { groups: grouped(leaves(alive, floor).map((at) => ({ at, from: [] }))), at: 0, ends: [] }
+    { groups: grouped(leaves(table, alive, floor).map((at) => ({ at, from: [] }))), at: 0, ends: [] }
   ]
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
     const group = top.groups[top.at++]
@@ -55,25 +58,27 @@ export function* ordered(roots: ReadonlyArray<Node>, floor: number): Generator<R
 }
 
 /** Turns the graph around; the first events of its runs. */
-const leaves = (roots: ReadonlyArray<Node>, floor: number): ReadonlyArray<Turned> => {
+const leaves = (table: Table, roots: ReadonlyArray<Node>, floor: number): ReadonlyArray<Turned> => {
   const known = new Map<Node, Turned>()
   const found: Array<Turned> = []
-  const todo: Array<Turned> = []
+  const todo: Array<Node> = []
   const turn = (node: Node): Turned => {
     let turned = known.get(node)
     if (turned === undefined) {
-      turned = { node, above: [], ends: false, hop: undefined }
+      turned = { taken: table.taken(node), above: [], ends: false, hop: undefined }
       known.set(node, turned)
-      todo.push(turned)
+      todo.push(node)
     }
     return turned
   }
   for (const root of roots) turn(root).ends = true
-  for (let turned = todo.pop(); turned !== undefined; turned = todo.pop()) {
-    const { left, right } = turned.node
-    if (left === undefined) found.push(turned)
-    else if (left.max >= floor) turn(left).above.push(turned)
-    if (right !== undefined && right.max >= floor) turn(right).above.push(turned)
+  for (let node = todo.pop(); node !== undefined; node = todo.pop()) {
+    const turned = turn(node)
+    const left = table.left[node]!
+    const right = table.right[node]!
+    if (left === none) found.push(turned)
+    else if (table.lives(left, floor)) turn(left).above.push(turned)
+    if (table.lives(right, floor)) turn(right).above.push(turned)
   }
   return found
 }
@@ -84,7 +89,7 @@ const hop = (from: Turned): Turned => {
   for (;;) {
     const [only] = to.above
     if (to.hop !== undefined) to = to.hop
-    else if (to.node.taken === undefined && !to.ends && to.above.length === 1 && only !== undefined) to = only
+    else if (to.taken === undefined && !to.ends && to.above.length === 1 && only !== undefined) to = only
     else break
   }
   for (let at = from; at !== to;) {
@@ -104,8 +109,8 @@ const onward = (places: ReadonlyArray<Place>) => {
     if (place.at.ends) ends.push(place)
     todo.push(...place.at.above)
     for (let one = todo.pop(); one !== undefined; one = todo.pop()) {
-      const to = one.node.taken === undefined ? hop(one) : one
-      if (to.node.taken === undefined) {
+      const to = one.taken === undefined ? hop(one) : one
+      if (to.taken === undefined) {
         if (to.ends) ends.push(place)
         for (const above of to.above) todo.push(above)
         continue
@@ -118,7 +123,7 @@ const onward = (places: ReadonlyArray<Place>) => {
   return { groups: grouped([...next.values()]), at: 0, ends }
 }
 
-const seqOf = ({ at }: Place): number => at.node.taken?.seq ?? -1
+const seqOf = ({ at }: Place): number => at.taken?.seq ?? -1
 
 const grouped = (places: ReadonlyArray<Place>): ReadonlyArray<Group> => {
   const groups: Array<Group> = []
@@ -131,14 +136,14 @@ const grouped = (places: ReadonlyArray<Place>): ReadonlyArray<Group> => {
 }
 
 /** The runs through some places: all of the same events, told apart by the steps that took them. */
-const named = (ends: ReadonlyArray<Place>): ReadonlyArray<ReadonlyArray<Node>> => {
-  const found: Array<ReadonlyArray<Node>> = []
-  const back = (end: Place, after: ReadonlyArray<Node>): void => {
+const named = (ends: ReadonlyArray<Place>): ReadonlyArray<ReadonlyArray<Taken>> => {
+  const found: Array<ReadonlyArray<Taken>> = []
+  const back = (end: Place, after: ReadonlyArray<Taken>): void => {
     // from its last event on
     const run = [...after]
     let place = end
     for (;;) {
-      run.push(place.at.node)
+      if (place.at.taken !== undefined) run.push(place.at.taken)
       const [only] = place.from
       if (only === undefined || place.from.length > 1) break
       place = only

@@ -1,7 +1,7 @@
 import { Automaton, type Configuration, type Move, type Waiting } from "./cepAutomaton.ts"
 import type * as Compile from "./cepCompile.ts"
 import * as Nodes from "./cepNodes.ts"
-import type { Node, Occurrence } from "./cepNodes.ts"
+import type { Node, Table, Taken } from "./cepNodes.ts"
 import { Heap } from "./heap.ts"
 
 /**
@@ -10,6 +10,19 @@ import { Heap } from "./heap.ts"
  */
 
 type Tagged = { readonly _tag: string }
+
+/** What was held at a snapshot. */
+export interface Read {
+  readonly table: Table
+  readonly keys: ReadonlyArray<{
+    readonly key: string
+    readonly sets: ReadonlyArray<{
+      readonly done: boolean
+      readonly waiting: ReadonlyArray<Waiting>
+      readonly root: Node
+    }>
+  }>
+}
 
 export interface Settings {
   readonly program: Compile.Program
@@ -20,16 +33,18 @@ export interface Settings {
 
 /** What is told: runs are given from their first event on. */
 export interface Host {
-  readonly found: (key: string, roots: ReadonlyArray<Node>, floor: number, count: number) => void
-  readonly overflow: (key: string, run: ReadonlyArray<Node>) => void
-  readonly full: (key: string, run: ReadonlyArray<Node>) => void
+  readonly found: (key: string, table: Table, roots: ReadonlyArray<Node>, floor: number, count: number) => void
+  readonly overflow: (key: string, run: ReadonlyArray<Taken>) => void
+  readonly full: (key: string, run: ReadonlyArray<Taken>) => void
 }
 
 /** The partial matches of one key. */
 export class Keyed {
   key = ""
+  /** The configurations that there are, and the set of each: as many as `size` says. */
   configurations: Array<Configuration> = []
   roots: Array<Node> = []
+  size = 0
   /** What begins before this event is gone. */
   floor = 0
   /** Events that something began with, as long as the window lasts: their places and times, from `oldest` on. */
@@ -38,16 +53,10 @@ export class Keyed {
   oldest = 0
   /** How many taken events are held, at the most. */
   held = 0
-  /** How many were when that was looked at, and how many came since. */
-  looked = 0
-  made = 0
   /** Whether it is looked at when a window has passed. */
   scheduled = false
   gone = false
 }
-
-/** So many events are taken before it is looked how much of what is held is there still. */
-const looksAfter = 256
 
 /** So many keys that are gone are kept for those that come. */
 const spares = 1_024
@@ -57,18 +66,21 @@ export class Sets {
   readonly keys: Map<string, Keyed> = new Map()
   /** The most taken events that were held at once. */
   most = 0
+  table: Table
   private held = 0
   private readonly settings: Settings
   private readonly host: Host
   private readonly window: number
   private readonly dues = new Heap<{ readonly at: number; readonly of: Keyed }>((a, b) => a.at < b.at)
   private readonly spare: Array<Keyed> = []
-  /** What the event does to each configuration of the key at hand, and how many events more are to be held then. */
+  /** What the event does to each configuration of the key at hand, and how much more is to be held then. */
   private readonly moves: Array<Move> = []
   private needs = 0
+  private rows = 0
   /** The lists that are made for it. */
   private configurations: Array<Configuration> = []
   private roots: Array<Node> = []
+  private size = 0
   private stamp = 0
 
   constructor(settings: Settings, host: Host) {
@@ -76,6 +88,7 @@ export class Sets {
     this.host = host
     this.window = settings.program.window
     this.automaton = new Automaton(settings.program, settings.program.named)
+    this.table = Nodes.empty(this.automaton.steps)
   }
 
   push(event: Tagged, key: string, seq: number, time: number): void {
@@ -86,6 +99,7 @@ export class Sets {
     if (of === undefined) {
       if (begin.idle) return
       this.needs = 0
+      this.rows = 0
       of = this.open(key)
     } else {
       this.outdate(of, time)
@@ -97,46 +111,53 @@ export class Sets {
     if (needs > 0 && (of.held + needs > maxRunsPerKey || this.held + needs > maxRuns)) {
       room = this.room(of, tag, begin, event, seq, time)
     }
+    if (this.table.size + this.rows + begin.rows > this.table.capacity) {
+      this.copy(this.rows + begin.rows)
+      // what is not there any more has left the lists
+      this.concerns(of, tag, event, seq)
+    }
     if (room >= 0) this.take(of, begin, room, event, seq, time)
-    if (of.roots.length === 0) this.close(of)
-    else if (of.made > looksAfter + 2 * of.looked) this.look(of)
+    if (of.size === 0) this.close(of)
     if (automaton.isFull) automaton.forget(this.live())
   }
 
   /** Works out what the event does; whether it does anything. */
   private concerns(of: Keyed, tag: number, event: Tagged, seq: number): boolean {
-    const { automaton, moves } = this
-    const { configurations, floor, roots } = of
+    const { automaton, moves, table: { max } } = this
+    const { configurations, floor, roots, size } = of
     let concerns = false
     let needs = 0
-    for (let at = 0; at < configurations.length; at++) {
-      if (roots[at]!.max < floor) {
+    let rows = 0
+    for (let at = 0; at < size; at++) {
+      if (max[roots[at]!]! < floor) {
         concerns = true
         continue
       }
       const move = automaton.move(configurations[at]!, tag, event, seq)
       moves[at] = move
       needs += move.needs
+      rows += move.rows
       if (!move.idle) concerns = true
     }
     this.needs = needs
+    this.rows = rows
     return concerns
   }
 
   private take(of: Keyed, begin: Move, room: number, event: Tagged, seq: number, time: number): void {
-    const { moves } = this
-    const { configurations, floor, roots } = of
-    const taken: Occurrence = { event, seq, time }
+    const { moves, table } = this
+    const { configurations, floor, roots, size } = of
     let complete: Array<Node> | undefined
     let left = room
     this.stamp++
-    for (let at = 0; at < configurations.length; at++) {
+    this.size = 0
+    for (let at = 0; at < size; at++) {
       const root = roots[at]!
-      if (root.max < floor) continue
+      if (table.max[root]! < floor) continue
       const { reports, skip, takes } = moves[at]!
       for (let n = 0; n < takes.length; n++) {
         const { reports, step, to } = takes[n]!
-        const node = Nodes.extend(root, taken, step)
+        const node = table.extend(root, event, seq, time, step)
         if (reports) (complete ??= []).push(node)
         if (to !== undefined && this.admit(of, node, left--)) this.add(to, node)
       }
@@ -145,7 +166,7 @@ export class Sets {
     }
     for (let n = 0; n < begin.takes.length; n++) {
       const { reports, step, to } = begin.takes[n]!
-      const node = Nodes.leaf(taken, step)
+      const node = table.extend(Nodes.none, event, seq, time, step)
       if (reports) (complete ??= []).push(node)
       if (to === undefined || !this.admit(of, node, left--)) continue
       this.add(to, node)
@@ -153,23 +174,23 @@ export class Sets {
     }
     of.configurations = this.configurations
     of.roots = this.roots
-    configurations.length = 0
-    roots.length = 0
+    of.size = this.size
     this.configurations = configurations
     this.roots = roots
     if (this.held > this.most) this.most = this.held
     if (complete === undefined) return
     let count = 0
-    for (const root of complete) count += Nodes.count(root, floor)
-    if (count > 0) this.host.found(of.key, complete, floor, count)
+    for (const root of complete) count += table.count(root, floor)
+    if (count > 0) this.host.found(of.key, table, complete, floor, count)
   }
 
   private add(to: Configuration, node: Node): void {
-    if (to.stamp === this.stamp) this.roots[to.at] = Nodes.union(this.roots[to.at]!, node)
+    if (to.stamp === this.stamp) this.roots[to.at] = this.table.union(this.roots[to.at]!, node)
     else {
       to.stamp = this.stamp
-      to.at = this.configurations.push(to) - 1
-      this.roots.push(node)
+      to.at = this.size++
+      this.configurations[to.at] = to
+      this.roots[to.at] = node
     }
   }
 
@@ -204,8 +225,8 @@ export class Sets {
       if (of.gone) continue
       this.outdate(of, now)
       this.purge(of)
-      if (of.roots.length === 0) this.close(of)
-      else this.schedule(of, this.timeOf(of, of.roots.reduce((most, { max }) => Math.max(most, max), 0)) + this.window)
+      if (of.size === 0) this.close(of)
+      else this.schedule(of, this.timeOf(of, this.newest(of)) + this.window)
     }
   }
 
@@ -217,6 +238,13 @@ export class Sets {
       if (of.gone) of.scheduled = false
       return !of.gone
     })
+  }
+
+  /** The place of the event with which the newest partial match began. */
+  private newest({ roots, size }: Keyed): number {
+    let newest = 0
+    for (let at = 0; at < size; at++) newest = Math.max(newest, this.table.max[roots[at]!]!)
+    return newest
   }
 
   private timeOf(of: Keyed, seq: number): number {
@@ -244,26 +272,22 @@ export class Sets {
     this.keys.delete(of.key)
     this.held -= of.held
     of.gone = true
-    of.floor =
-      of.oldest =
-      of.held =
-      of.looked =
-      of.made =
-        0
-    of.seqs.length =
-      of.times.length =
-      of.configurations.length =
-      of.roots.length =
-        0
+    of.floor = 0
+    of.held = 0
+    of.size = 0
+    of.oldest = 0
+    if (of.seqs.length > 0) {
+      of.seqs = []
+      of.times = []
+    }
     if (this.spare.length < spares) this.spare.push(of)
   }
 
   private admit(of: Keyed, node: Node, room: number): boolean {
     if (room <= 0) {
-      this.host.overflow(of.key, Nodes.any(node, of.floor))
+      this.host.overflow(of.key, this.table.any(node, of.floor))
       return false
     }
-    of.made++
     of.held++
     this.held++
     return true
@@ -271,30 +295,43 @@ export class Sets {
 
   private purge(of: Keyed): void {
     let kept = 0
-    for (let at = 0; at < of.roots.length; at++) {
+    for (let at = 0; at < of.size; at++) {
       const root = of.roots[at]!
-      if (root.max < of.floor) continue
+      if (this.table.max[root]! < of.floor) continue
       of.roots[kept] = root
       of.configurations[kept++] = of.configurations[at]!
     }
-    of.roots.length = of.configurations.length = kept
+    of.size = kept
   }
 
-  /** Looks how much is held, and lets go of the rest. */
-  look(of: Keyed): Nodes.Held {
+  /** Looks how much a key holds. */
+  private look(of: Keyed): void {
     this.purge(of)
-    if (of.floor > 0) of.roots = of.roots.map((root) => Nodes.trim(root, of.floor) ?? root)
-    const held = Nodes.held(of.roots, of.floor)
-    this.held += held.taken - of.held
-    of.held = of.looked = held.taken
-    of.made = 0
-    if (this.window !== Infinity) {
-      const starts = held.leaves.filter(({ max }, at) => held.leaves[at + 1]?.max !== max)
-      of.seqs = starts.map(({ max }) => max)
-      of.times = starts.map(({ taken }) => taken?.time ?? 0)
-      of.oldest = 0
+    this.found(of, this.table.held(of.roots, of.size, of.floor))
+  }
+
+  private found(of: Keyed, { leaves, taken }: Nodes.Held): void {
+    const { seqs, times } = this.table
+    this.held += taken - of.held
+    of.held = taken
+    if (this.window === Infinity) return
+    of.seqs = []
+    of.times = []
+    of.oldest = 0
+    for (const leaf of leaves) {
+      if (of.seqs.at(-1) === seqs[leaf]) continue
+      of.seqs.push(seqs[leaf]!)
+      of.times.push(times[leaf]!)
     }
-    return held
+  }
+
+  /** Lets go of what is not there any more, and makes room for more. */
+  private copy(rows: number): void {
+    const keys = [...this.keys.values()]
+    for (const of of keys) this.purge(of)
+    const { held, table } = this.table.copied(keys, rows)
+    this.table = table
+    for (let at = 0; at < keys.length; at++) this.found(keys[at]!, held[at]!)
   }
 
   /** How many events more may be held, once room is made as far as the policy goes; less than none when it has failed. */
@@ -316,32 +353,33 @@ export class Sets {
       room = left()
     }
     if (room >= needs || policy !== "fail") return Math.max(0, room)
-    const taken = { event, seq, time }
-    for (const [at, { takes }] of this.moves.entries()) {
-      const root = of.roots[at]
+    for (let at = 0; at <= of.size; at++) {
+      const { takes } = at === of.size ? begin : this.moves[at]!
       const take = takes.find(({ to }) => to !== undefined)
-      if (root === undefined || take === undefined) continue
-      this.host.full(of.key, Nodes.any(Nodes.extend(root, taken, take.step), of.floor))
-      return -1
+      if (take === undefined) continue
+      const before = at === of.size ? [] : this.table.any(of.roots[at]!, of.floor)
+      this.host.full(of.key, [...before, { step: this.automaton.steps[take.step] ?? "", event, seq, time }])
+      break
     }
-    this.host.full(of.key, [Nodes.leaf(taken, begin.takes.find(({ to }) => to !== undefined)?.step ?? "")])
     return -1
   }
 
   /** Lets go of all that has begun with the oldest events; whether there were any. The key at hand stays. */
   private drop(keys: ReadonlyArray<Keyed>, at: Keyed, count: number): boolean {
-    const all = keys.flatMap((of) => Nodes.held(of.roots, of.floor).leaves.map((leaf) => ({ leaf, of })))
-      .sort((one, other) => one.leaf.max - other.leaf.max)
-    const last = all[Math.min(count, all.length) - 1]?.leaf.max
-    if (last === undefined) return false
+    const { table } = this
+    const all = keys.flatMap((of) => table.held(of.roots, of.size, of.floor).leaves.map((leaf) => ({ leaf, of })))
+      .sort((one, other) => table.seqs[one.leaf]! - table.seqs[other.leaf]!)
+    const oldest = all[Math.min(count, all.length) - 1]
+    if (oldest === undefined) return false
+    const last = table.seqs[oldest.leaf]!
     for (const { leaf, of } of all) {
-      if (leaf.max > last) break
-      this.host.overflow(of.key, [leaf])
-      of.floor = leaf.max + 1
+      if (table.seqs[leaf]! > last) break
+      this.host.overflow(of.key, table.any(leaf, 0))
+      of.floor = table.seqs[leaf]! + 1
     }
     for (const of of keys) {
       this.look(of)
-      if (of.roots.length === 0 && of !== at) this.close(of)
+      if (of.size === 0 && of !== at) this.close(of)
     }
     return true
   }
@@ -353,39 +391,39 @@ export class Sets {
     let sum = 0
     for (const of of this.keys.values()) {
       this.outdate(of, now)
-      for (const root of of.roots) sum += Nodes.count(root, of.floor)
+      for (let at = 0; at < of.size; at++) sum += this.table.count(of.roots[at]!, of.floor)
     }
     return sum
   }
 
   /** All that is held, without what is gone. */
   all(now: number): ReadonlyArray<Keyed> {
-    return [...this.keys.values()].filter((of) => {
-      this.outdate(of, now)
-      this.look(of)
-      return of.roots.length > 0
-    })
+    for (const of of this.keys.values()) this.outdate(of, now)
+    this.copy(0)
+    return [...this.keys.values()].filter(({ size }) => size > 0)
   }
 
   /** Takes up what was held at a snapshot. */
-  restore(
-    key: string,
-    held: ReadonlyArray<{ readonly waiting: ReadonlyArray<Waiting>; readonly done: boolean; readonly root: Node }>
-  ): void {
-    const of = this.open(key)
-    for (const { done, root, waiting } of held) {
-      const configuration = this.automaton.configuration(waiting, done)
-      if (configuration === undefined) continue
-      of.configurations.push(configuration)
-      of.roots.push(root)
+  restore({ keys, table }: Read): void {
+    this.table = table
+    for (const { key, sets } of keys) {
+      const of = this.open(key)
+      for (const { done, root, waiting } of sets) {
+        const configuration = this.automaton.configuration(waiting, done)
+        if (configuration === undefined) continue
+        of.configurations[of.size] = configuration
+        of.roots[of.size++] = root
+      }
+      this.look(of)
+      const first = of.times[0]
+      if (first !== undefined) this.schedule(of, first + this.window)
     }
-    this.look(of)
-    this.most = Math.max(this.most, this.held)
-    const last = of.times.at(-1)
-    if (last !== undefined) this.schedule(of, last + this.window)
+    this.most = this.held
   }
 
   private *live(): Iterable<Configuration> {
-    for (const { configurations } of this.keys.values()) yield* configurations
+    for (const { configurations, size } of this.keys.values()) {
+      for (let at = 0; at < size; at++) yield configurations[at]!
+    }
   }
 }
