@@ -35,6 +35,10 @@ export interface Activity {
    */
   readonly state: "running" | "retrying" | "stuck" | "reopened" | "done" | "failed" | "lost"
   readonly attempts: number
+  /** The attempt whose key counts, where each has its own: the one after an attempt that was answered, with a failure. */
+  readonly keyed: number
+  /** Whether the last attempt was answered; one that was not is settled with its own key. */
+  readonly answered: boolean
   /** Whether an attempt before the last may have had an effect. */
   readonly tainted: boolean
   /** Whether it has succeeded, also where nobody waited for that any more. */
@@ -151,6 +155,8 @@ const begin = (
     compensated: false,
     state: "running",
     attempts: 1,
+    keyed: 1,
+    answered: false,
     tainted: false,
     done: false,
     position: undefined,
@@ -204,6 +210,9 @@ const reopen = (state: SagaState, id: string): SagaState =>
     endedAt: undefined,
     attempts: before.attempts
   }))
+
+/** Whether a failure is an answer: of what took too long, or of what a crash cut off, nobody knows what it did. */
+const answers = ({ kind }: Failure): boolean => kind === "error" || kind === "defect"
 
 type Acted = Extract<JournalEvent, { readonly _tag: "SagaOperatorActed" }>
 
@@ -292,6 +301,8 @@ export const apply = (before: SagaState, event: JournalEvent, at: number): SagaS
       return change(state, event.step, (step) => ({
         state: "running",
         attempts: event.attempt,
+        keyed: step.answered ? event.attempt : step.keyed,
+        answered: false,
         tainted: step.tainted || step.state === "running",
         due: undefined
       }))
@@ -299,6 +310,7 @@ export const apply = (before: SagaState, event: JournalEvent, at: number): SagaS
       return change(state, event.step, (step) => ({
         state: "retrying",
         failure: event.failure,
+        answered: answers(event.failure),
         tainted: step.tainted || !event.noEffect,
         position: event.position,
         due: event.due
@@ -306,7 +318,12 @@ export const apply = (before: SagaState, event: JournalEvent, at: number): SagaS
     case "SagaStepDone":
       return settle(state, event.step, at, { state: "done", done: true, value: event.value, failure: undefined })
     case "SagaStepFailed":
-      return settle(state, event.step, at, { state: "failed", failure: event.failure, noEffect: event.noEffect })
+      return settle(state, event.step, at, {
+        state: "failed",
+        failure: event.failure,
+        answered: answers(event.failure),
+        noEffect: event.noEffect
+      })
     case "SagaStepLost":
       return settle(state, event.step, at, { state: "lost" })
     case "SagaTimerSet":
@@ -367,7 +384,12 @@ export const apply = (before: SagaState, event: JournalEvent, at: number): SagaS
       }
       return step === undefined || reason === "compensationFailed"
         ? next
-        : change(next, step, (stuck) => ({ state: "stuck", failure: failure ?? stuck.failure, due: undefined }))
+        : change(next, step, (stuck) => ({
+          state: "stuck",
+          failure: failure ?? stuck.failure,
+          answered: reason !== "unknownOutcome" && failure !== undefined && answers(failure),
+          due: undefined
+        }))
     }
     case "SagaOperatorActed":
       return acted(state, event, at)

@@ -110,8 +110,8 @@ class StepRun {
   private within<A, E>(attempt: number, f: (key: string) => Effect.Effect<A, E, any>): Effect.Effect<A, E> {
     const { runner } = this
     const { id, round, saga } = runner.state
-    const { attempts } = runner.activity(this.id) ?? { attempts: 1 }
-    const key = keyOf(saga, id, this.id, attempts, this.request.keyPer)
+    const { keyed } = runner.activity(this.id) ?? { keyed: 1 }
+    const key = keyOf(saga, id, this.id, keyed, this.request.keyPer)
     const current = {
       saga,
       id,

@@ -90,8 +90,11 @@ class InMemory {
     const refused = this.refused(parent, request.name, request.key)
     if (refused !== undefined) return refused
     let attempt = 0
+    /** The attempt whose key counts: one that took too long has no answer, and is tried again with its own. */
+    let keyed = 1
+    let answered = false
     const { compensate, execute, kind, noEffectOn, retry, timeout } = request
-    const keyNow = () => keyOf(name, this.id, step, Math.max(attempt, 1), request.keyPer)
+    const keyNow = () => keyOf(name, this.id, step, keyed, request.keyPer)
     const within = <A>(effect: (key: string) => Effect.Effect<A, any, any>, number: number) => {
       const key = keyNow()
       return Effect.provideService(Effect.suspend(() => effect(key)), Current, {
@@ -107,6 +110,7 @@ class InMemory {
     let mayHaveEffect = false
     const once = Effect.suspend(() => {
       attempt++
+      if (answered) keyed = attempt
       const run = within(execute, attempt)
       return Effect.tapError(
         timeout === undefined ? run : Effect.timeoutFail(run, {
@@ -115,6 +119,7 @@ class InMemory {
         }),
         (error) =>
           Effect.sync(() => {
+            answered = !(error instanceof StepTimedOut)
             mayHaveEffect ||= !saysNoEffect(noEffectOn, error)
           })
       )

@@ -242,7 +242,11 @@ export interface Execution<A, I, E, R> {
   readonly retry?: Schedule.Schedule<unknown, NoInfer<E>> | undefined
   /** How long an attempt may take; it is retried as if it had failed, and is the defect `StepTimedOut` in the end. */
   readonly timeout?: Duration.DurationInput | undefined
-  /** `"attempt"` gives each attempt a key of its own, for providers that remember failures; `"step"` when not given. */
+  /**
+   * `"attempt"` gives each attempt a key of its own, for providers that remember failures; `"step"` when not given. An attempt
+   * that a crash has cut off, or that took too long, is tried again with its key; a compensation is told the last key, so that
+   * attempts that have failed must have had no effect.
+   */
   readonly keyPer?: "step" | "attempt" | undefined
   /** Says what the step did, for `onUnknown: "ask"`; none where it never happened. */
   readonly resolve?: ((key: string) => Effect.Effect<Option.Option<A>, never, R>) | undefined
