@@ -25,6 +25,11 @@ export interface Aggregation<in A, in out S, out R> {
   readonly result: (state: S) => R
   /** A state of its own, which later changes of the first do not touch. */
   readonly copy: (state: S) => S
+  /**
+   * Whether a state grows with its events, as a list of them does. Windows that overlap keep what they share of those that do not
+   * merged, beside the panes; of those that do, each window merges its panes.
+   */
+  readonly grows: boolean
   /** How a state is stored. */
   readonly state: Schema.Schema<S, any>
 }
@@ -57,8 +62,14 @@ export const make = <A, S, R>(options: {
   readonly merge: (left: S, right: S) => S
   readonly result: (state: S) => R
   readonly copy?: ((state: S) => S) | undefined
+  /** Whether a state grows with its events; taken for granted of those that are copied, when not given. */
+  readonly grows?: boolean | undefined
   readonly state: Schema.Schema<S, any>
-}): Aggregation<A, S, R> => ({ ...options, copy: options.copy ?? itself })
+}): Aggregation<A, S, R> => ({
+  ...options,
+  copy: options.copy ?? itself,
+  grows: options.grows ?? options.copy !== undefined
+})
 
 // ------------------------------------------------------------------------------------------------------------- numbers
 
@@ -219,6 +230,7 @@ export const quantiles = <A, const Q extends ReadonlyArray<number>>(
     merge: DDSketch.merge,
     result: (state) => quantiles.map((quantile) => DDSketch.quantile(state, quantile, gamma)),
     copy: DDSketch.copy,
+    grows: false,
     state: DDSketch.Stored
   })
 }
@@ -273,6 +285,7 @@ export const mostFrequent = <A>(
     merge: (left, right) => SpaceSaving.merge(left, right, capacity),
     result: (state) => SpaceSaving.byFrequency(state).slice(0, k),
     copy: (state) => new Map(state),
+    grows: false,
     state: Schema.Map({ key: Schema.String, value: Schema.Number })
   })
 }
@@ -305,6 +318,7 @@ export const largest = <A, I>(
     merge: (left, right) => right.reduce(insert, left),
     result: (state) => state.slice(),
     copy: (state) => state.slice(),
+    grows: false,
     state: Schema.mutable(Schema.Array(schema))
   })
 }
@@ -373,6 +387,7 @@ export const struct = <A, F extends { readonly [name: string]: Aggregation<A, an
     },
     result: (state) => each((part, name) => part.result(state[name])),
     copy: (state) => each((part, name) => part.copy(state[name])),
+    grows: parts.some(([, part]) => part.grows),
     state: Schema.mutable(Schema.Struct(each((part) => part.state) as Schema.Struct.Fields)) as any
   })
 }

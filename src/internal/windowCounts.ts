@@ -1,13 +1,14 @@
 import * as Part from "./windowPart.ts"
+import { Series } from "./windowSeries.ts"
 
-/** What is kept of a key: how many events it had, and the panes that later windows need, the oldest first. */
-interface Counted<S> {
+/** What is kept of a key: how many events it had, and the panes that later windows need. */
+interface Counted<A, S, R> {
   seen: number
-  panes: Array<Part.Cell<S>>
+  readonly series: Series<A, S, R>
 }
 
 export type Stored<S> = ReadonlyArray<
-  readonly [key: string, seen: number, panes: ReadonlyArray<readonly [count: number, state: S]>]
+  readonly [key: string, seen: number, panes: ReadonlyArray<readonly [start: number, count: number, state: S]>]
 >
 
 /** Windows of so many events of a key, one every so many: told with the event that completes them, whatever the time. */
@@ -19,55 +20,52 @@ export const make = <A, S, R>(
   const { aggregation } = host
   const { every, size } = shape
   const width = Part.gcd(size, every)
-  const keys = new Map<string, Counted<S>>()
+  const geometry = { aggregation, size, offset: 0 }
+  const keys = new Map<string, Counted<A, S, R>>()
   for (const [key, seen, panes] of from) {
-    keys.set(key, { seen, panes: panes.map(([count, state]) => ({ count, state: aggregation.copy(state) })) })
-  }
-
-  const resultOf = (key: string, start: number, panes: ReadonlyArray<Part.Cell<S>>) => {
-    const [first, ...rest] = panes as [Part.Cell<S>, ...Array<Part.Cell<S>>]
-    let all = first
-    if (rest.length > 0) {
-      all = Part.copyOf(aggregation, first)
-      for (const pane of rest) Part.mergeInto(aggregation, all, pane)
-    }
-    return {
-      key,
-      start,
-      end: start + size,
-      count: all.count,
-      value: aggregation.result(all.state),
-      update: false
-    }
+    const series = new Series(key, geometry)
+    for (const [start, count, state] of panes) series.insert(start, count, aggregation.copy(state))
+    keys.set(key, { seen, series })
   }
 
   return {
     add: (key, _time, value) => {
       let counted = keys.get(key)
       if (counted === undefined) {
-        counted = { seen: 0, panes: [] }
+        counted = { seen: 0, series: new Series(key, geometry) }
         keys.set(key, counted)
       }
-      const { panes } = counted
-      if (counted.seen % width === 0) panes.push(Part.cellOf(aggregation))
-      Part.addTo(aggregation, panes.at(-1)!, value)
+      const { series } = counted
+      const pane = counted.seen % width === 0
+        ? series.insert(counted.seen, 0, aggregation.empty())
+        : series.last!
+      Part.addTo(aggregation, pane, value)
       const seen = ++counted.seen
       if (seen < size || (seen - size) % every !== 0) return true
-      host.result(resultOf(key, seen - size, panes))
-      panes.splice(0, every / width)
+      const start = seen - size
+      const { count, state } = series.over(start, seen)!
+      host.result(key, start, seen, count, aggregation.result(state), false)
+      series.drop(start + every)
       return true
     },
     due: () => Number.POSITIVE_INFINITY,
     advance: () => {},
     open: () =>
-      Array.from(keys).flatMap(([key, { panes, seen }]) =>
-        panes.length === 0 ? [] : [resultOf(key, seen - panes.reduce((sum, { count }) => sum + count, 0), panes)]
-      ),
+      Array.from(keys).flatMap(([key, { seen, series }]) => {
+        const first = series.panes[0]
+        if (first === undefined) return []
+        const { count, state } = series.anyOver(first.at, seen)!
+        return [{ key, start: first.at, end: first.at + size, count, value: aggregation.result(state), update: false }]
+      }),
     snapshot: () =>
       Array.from(
         keys,
-        ([key, { panes, seen }]) =>
-          [key, seen, panes.map(({ count, state }) => [count, aggregation.copy(state)] as const)] as const
+        ([key, { seen, series }]) =>
+          [
+            key,
+            seen,
+            series.panes.map(({ at, count, state }) => [at, count, aggregation.copy(state)] as const)
+          ] as const
       )
   }
 }

@@ -102,8 +102,9 @@ const partOf = <Ev, S, R>(
     aggregation,
     emission,
     allowed,
-    result: (result) => emit({ _tag: "Result", ...result }),
-    retraction: (result) => emit({ _tag: "Retraction", ...result })
+    result: (key, start, end, count, value, update) => emit({ _tag: "Result", key, start, end, count, value, update }),
+    retraction: (key, start, end, count, value, update) =>
+      emit({ _tag: "Retraction", key, start, end, count, value, update })
   }
   switch (shape._tag) {
     case "Sliding":

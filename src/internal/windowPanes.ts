@@ -1,17 +1,20 @@
 import type { Result } from "../cep/Window.ts"
 import * as Part from "./windowPart.ts"
+import { type Pane, Series } from "./windowSeries.ts"
 
-/** Keys of a pane with their cells, in the order in which they came. */
-type Pane<S> = Map<string, Part.Cell<S>>
-
+/** Keys with their panes, those first of which windows to come may hold something, in the order in which they are told. */
 export type Stored<S> = ReadonlyArray<
-  readonly [start: number, cells: ReadonlyArray<readonly [key: string, count: number, state: S]>]
+  readonly [
+    key: string,
+    live: boolean,
+    panes: ReadonlyArray<readonly [start: number, count: number, state: S]>
+  ]
 >
 
 /**
  * Windows of one size that begin at regular instants, tumbling and sliding. What two of them share is kept once: time is cut
- * into panes of the greatest length that divides both size and distance, an event goes into one pane, and a window that is
- * complete merges its panes (Li et al., "No Pane, No Gain", SIGMOD Record 34(1), 2005).
+ * into panes of the greatest length that divides both size and distance, and an event goes into one pane (Li et al., "No Pane,
+ * No Gain", SIGMOD Record 34(1), 2005).
  */
 export const make = <A, S, R>(
   host: Part.Host<A, S, R>,
@@ -22,13 +25,16 @@ export const make = <A, S, R>(
   const { aggregation, allowed, emission } = host
   const { every, offset, size } = shape
   const width = Part.gcd(size, every)
-  const panes = new Map<number, Pane<S>>()
-  /** Their starts, in order. */
-  let starts: Array<number> = []
+  const keys = new Map<string, Series<A, S, R>>()
+  /** Those of which windows to come may hold something. */
+  const live = new Set<Series<A, S, R>>()
+  /** Who has a pane that begins at an instant. */
+  const panes = new Map<number, Array<Series<A, S, R>>>()
+  /** These instants, in order. */
+  const starts: Array<number> = []
   let due = Number.POSITIVE_INFINITY
   // the pane of the event before, and until when an event for it is for windows that were not told yet
   let lastStart = Number.NaN
-  let lastPane: Pane<S> | undefined
   let lastFresh = -Infinity
 
   /** The end of the first window that holds what begins at `start` and ends after `after`. */
@@ -38,159 +44,161 @@ export const make = <A, S, R>(
     return Math.ceil((from - offset - size) / every) * every + offset + size
   }
   const lastEnd = (start: number): number => Math.floor((start - offset) / every) * every + offset + size
+  /** The watermark from which on a pane is of no use. */
+  const goneAt = (start: number): number => lastEnd(start) - 1 + allowed
 
-  /** When a pane is of use for the first time, to a window that is not complete, or of none any more. */
-  const dueOf = (start: number, watermark: number): number => {
-    const end = firstEnd(start, watermark + 1)
-    return end <= lastEnd(start) ? end - 1 : lastEnd(start) - 1 + allowed
+  /** The end of the next window that is not complete at a watermark and holds something. */
+  const next = (watermark: number): number => {
+    let low = 0
+    let high = starts.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (firstEnd(starts[middle]!, watermark + 1) <= lastEnd(starts[middle]!)) high = middle
+      else low = middle + 1
+    }
+    return low < starts.length ? firstEnd(starts[low]!, watermark + 1) : Number.POSITIVE_INFINITY
+  }
+  const nextDue = (watermark: number): number =>
+    starts.length === 0 ? Number.POSITIVE_INFINITY : Math.min(next(watermark) - 1, goneAt(starts[0]!))
+
+  const seriesOf = (key: string): Series<A, S, R> => {
+    let series = keys.get(key)
+    if (series === undefined) {
+      series = new Series(key, { aggregation, size, offset })
+      keys.set(key, series)
+    }
+    return series
   }
 
-  const insert = (start: number, watermark: number): Pane<S> => {
-    const pane: Pane<S> = new Map()
-    panes.set(start, pane)
-    let at = starts.length
-    while (at > 0 && starts[at - 1]! > start) at--
-    starts.splice(at, 0, start)
-    due = Math.min(due, dueOf(start, watermark))
+  const insert = (series: Series<A, S, R>, start: number, count: number, state: S): Pane<S> => {
+    const those = panes.get(start)
+    if (those !== undefined) those.push(series)
+    else {
+      panes.set(start, [series])
+      let at = starts.length
+      while (at > 0 && starts[at - 1]! > start) at--
+      starts.splice(at, 0, start)
+    }
+    return series.insert(start, count, state)
+  }
+
+  const enliven = (series: Series<A, S, R>): void => {
+    if (series.live) return
+    series.live = true
+    live.add(series)
+  }
+
+  for (const [key, isLive, cells] of from) {
+    const series = seriesOf(key)
+    if (isLive) enliven(series)
+    for (const [start, count, state] of cells) insert(series, start, count, aggregation.copy(state))
+  }
+  due = nextDue(watermark)
+
+  /** The pane for an event. */
+  const paneOf = (series: Series<A, S, R>, start: number, watermark: number): Pane<S> => {
+    const known = series.find(start)
+    if (known !== undefined) return known
+    const pane = insert(series, start, 0, aggregation.empty())
+    enliven(series)
+    const end = firstEnd(start, watermark + 1)
+    due = Math.min(due, end <= lastEnd(start) ? end - 1 : goneAt(start))
     return pane
   }
 
-  for (const [start, cells] of from) {
-    const pane = insert(start, watermark)
-    for (const [key, count, state] of cells) pane.set(key, { count, state: aggregation.copy(state) })
-  }
-
-  const within = (start: number, end: number): ReadonlyArray<Pane<S>> => {
-    const found: Array<Pane<S>> = []
-    for (const at of starts) {
-      if (at >= end) break
-      if (at >= start) found.push(panes.get(at)!)
-    }
-    return found
-  }
-
-  /** All keys of a window, merged. */
-  const merged = (start: number, end: number): Pane<S> => {
-    const [first, ...rest] = within(start, end)
-    if (first === undefined) return new Map()
-    if (rest.length === 0) return first
-    const all: Pane<S> = new Map()
-    for (const pane of [first, ...rest]) {
-      for (const [key, cell] of pane) {
-        const known = all.get(key)
-        if (known === undefined) all.set(key, Part.copyOf(aggregation, cell))
-        else Part.mergeInto(aggregation, known, cell)
-      }
-    }
-    return all
-  }
-
-  const mergedKey = (key: string, start: number, end: number): Part.Cell<S> | undefined => {
-    let all: Part.Cell<S> | undefined
-    for (const pane of within(start, end)) {
-      const cell = pane.get(key)
-      if (cell === undefined) continue
-      if (all === undefined) all = Part.copyOf(aggregation, cell)
-      else Part.mergeInto(aggregation, all, cell)
-    }
-    return all
-  }
-
-  const resultOf = (key: string, end: number, cell: Part.Cell<S>, update: boolean): Result<R> => ({
-    key,
-    start: end - size,
-    end,
-    count: cell.count,
-    value: aggregation.result(cell.state),
-    update
-  })
+  const result = (key: string, end: number, { count, state }: Part.Cell<S>, update: boolean): void =>
+    host.result(key, end - size, end, count, aggregation.result(state), update)
 
   /** An event for windows that were told already. */
-  const again = (key: string, start: number, value: A, pane: Pane<S>, watermark: number): void => {
+  const again = (series: Series<A, S, R>, start: number, value: A, watermark: number): void => {
+    const { key } = series
     const told: Array<{ readonly end: number; readonly before: Part.Cell<S> | undefined }> = []
     for (let end = firstEnd(start, -Infinity); end <= lastEnd(start) && end - 1 <= watermark; end += every) {
-      if (end - 1 + allowed > watermark) told.push({ end, before: mergedKey(key, end - size, end) })
+      if (end - 1 + allowed > watermark) told.push({ end, before: series.anyOver(end - size, end) })
     }
-    const cell = pane.get(key) ?? Part.cellOf(aggregation)
-    pane.set(key, cell)
-    Part.addTo(aggregation, cell, value)
+    Part.addTo(aggregation, paneOf(series, start, watermark), value)
+    series.changed(start)
     for (const { before, end } of told) {
       const update = before !== undefined
       if (emission === "discarding") {
-        host.result(resultOf(key, end, Part.only(aggregation, value), update))
+        result(key, end, Part.only(aggregation, value), update)
         continue
       }
-      if (emission === "retracting" && before !== undefined) host.retraction(resultOf(key, end, before, false))
-      host.result(resultOf(key, end, mergedKey(key, end - size, end)!, update))
+      if (emission === "retracting" && before !== undefined) {
+        host.retraction(key, end - size, end, before.count, aggregation.result(before.state), false)
+      }
+      result(key, end, series.anyOver(end - size, end)!, update)
     }
   }
 
-  /** The next window that is not complete at a watermark and holds something. */
-  const next = (watermark: number): number => {
-    for (const start of starts) {
-      const end = firstEnd(start, watermark + 1)
-      if (end <= lastEnd(start)) return end
+  /** Of all keys, the window of an end. */
+  const tell = (end: number): void => {
+    const start = end - size
+    for (const series of live) {
+      const cell = series.over(start, end)
+      if (cell !== undefined) result(series.key, end, cell, false)
+      else if (series.last!.at < start) {
+        series.live = false
+        live.delete(series)
+      }
     }
-    return Number.POSITIVE_INFINITY
   }
 
   return {
     add: (key, time, value, watermark) => {
-      const start = Math.floor((time - offset) / width) * width + offset
-      if (start === lastStart && watermark < lastFresh) {
-        const known = lastPane!.get(key)
-        if (known !== undefined) {
-          known.count++
-          known.state = aggregation.add(known.state, value)
+      const start = time >= lastStart && time < lastStart + width
+        ? lastStart
+        : Math.floor((time - offset) / width) * width + offset
+      if (start !== lastStart || watermark >= lastFresh) {
+        if (goneAt(start) <= watermark) return false
+        const fresh = firstEnd(start, -Infinity) - 1
+        if (fresh <= watermark) {
+          again(seriesOf(key), start, value, watermark)
           return true
         }
+        lastStart = start
+        lastFresh = fresh
       }
-      if (lastEnd(start) - 1 + allowed <= watermark) return false
-      const pane = panes.get(start) ?? insert(start, watermark)
-      const fresh = firstEnd(start, -Infinity) - 1
-      if (fresh <= watermark) {
-        again(key, start, value, pane, watermark)
-        return true
-      }
-      lastPane = pane
-      lastStart = start
-      lastFresh = fresh
-      let cell = pane.get(key)
-      if (cell === undefined) {
-        cell = Part.cellOf(aggregation)
-        pane.set(key, cell)
-      }
-      Part.addTo(aggregation, cell, value)
+      const series = keys.get(key) ?? seriesOf(key)
+      const last = series.last
+      const pane = last?.at === start ? last : paneOf(series, start, watermark)
+      pane.count++
+      pane.state = aggregation.add(pane.state, value)
       return true
     },
     due: () => due,
     advance: (watermark) => {
       // what was complete at the watermark before has been told: `due` is beyond it
-      for (let end = next(due - 1); Number.isFinite(end) && end - 1 <= watermark; end = next(end - 1)) {
-        for (const [key, cell] of merged(end - size, end)) host.result(resultOf(key, end, cell, false))
+      for (let end = next(due - 1); Number.isFinite(end) && end - 1 <= watermark; end = next(end - 1)) tell(end)
+      while (starts.length > 0 && goneAt(starts[0]!) <= watermark) {
+        const start = starts.shift()!
+        for (const series of panes.get(start)!) {
+          series.drop(start + width)
+          if (series.panes.length > 0) continue
+          keys.delete(series.key)
+          live.delete(series)
+        }
+        panes.delete(start)
       }
-      const kept = starts.filter((start) => lastEnd(start) - 1 + allowed > watermark)
-      if (kept.length < starts.length) {
-        for (const start of starts) if (lastEnd(start) - 1 + allowed <= watermark) panes.delete(start)
-        starts = kept
-        lastStart = Number.NaN
-      }
-      due = Number.POSITIVE_INFINITY
-      for (const start of starts) due = Math.min(due, dueOf(start, watermark))
+      due = nextDue(watermark)
     },
     open: (watermark) => {
       const found: Array<Result<R>> = []
       for (let end = next(watermark); Number.isFinite(end); end = next(end - 1)) {
-        for (const [key, cell] of merged(end - size, end)) found.push(resultOf(key, end, cell, false))
+        for (const series of live) {
+          const cell = series.anyOver(end - size, end)
+          if (cell === undefined) continue
+          const { count, state } = cell
+          const { key } = series
+          found.push({ key, start: end - size, end, count, value: aggregation.result(state), update: false })
+        }
       }
       return found
     },
     snapshot: () =>
-      starts.map((start) =>
-        [
-          start,
-          Array.from(panes.get(start)!, ([key, { count, state }]) => [key, count, aggregation.copy(state)] as const)
-        ] as const
-      )
+      // the order of those that are not told is of no account: it is the same for the same state
+      [...live, ...Array.from(keys.values()).filter(({ live }) => !live).sort((a, b) => a.key < b.key ? -1 : 1)].map((
+        { key, live, panes }
+      ) => [key, live, panes.map(({ at, count, state }) => [at, count, aggregation.copy(state)] as const)] as const)
   }
 }

@@ -7,14 +7,17 @@ export interface Cell<S> {
   state: S
 }
 
+/** Takes what a result is made of: the output is made at once, and once. */
+export type Tell<R> = (key: string, start: number, end: number, count: number, value: R, update: boolean) => void
+
 /** What every kind of window is given. */
 export interface Host<A, S, R> {
   readonly aggregation: Aggregation<A, S, R>
   readonly emission: Emission
   /** How long a window is kept after it was complete, in milliseconds. */
   readonly allowed: number
-  readonly result: (result: Result<R>) => void
-  readonly retraction: (result: Result<R>) => void
+  readonly result: Tell<R>
+  readonly retraction: Tell<R>
 }
 
 /** A kind of windows at work. */

@@ -71,17 +71,20 @@ export const make = <A, S, R>(
     watch(session)
   }
 
-  const resultOf = (session: Session<S>, update: boolean): Result<R> => ({
+  const resultOf = (session: Session<S>): Result<R> => ({
     key: session.key,
     start: session.first,
     end: endOf(session),
     count: session.count,
     value: aggregation.result(session.state),
-    update
+    update: session.update
   })
 
+  const tellAs = (tell: Part.Tell<R>, session: Session<S>, update: boolean): void =>
+    tell(session.key, session.first, endOf(session), session.count, aggregation.result(session.state), update)
+
   const tell = (session: Session<S>): void => {
-    host.result(resultOf(session, session.update))
+    tellAs(host.result, session, session.update)
     session.told = true
     session.update = true
     if (emission !== "discarding") return
@@ -132,7 +135,7 @@ export const make = <A, S, R>(
       const [session, ...others] = sessions.slice(from, to) as [Session<S>, ...Array<Session<S>>]
       const before = dueOf(session)
       if (emission === "retracting") {
-        for (const other of [session, ...others]) if (other.told) host.retraction(resultOf(other, false))
+        for (const other of [session, ...others]) if (other.told) tellAs(host.retraction, other, false)
       }
       for (const other of others) join(session, other)
       if (others.length > 0) sessions.splice(from + 1, others.length)
@@ -171,7 +174,7 @@ export const make = <A, S, R>(
     open: () =>
       [...keys.values()].flat().filter(({ told }) => !told).sort((a, b) =>
         endOf(a) - endOf(b) || a.first - b.first || a.seq - b.seq
-      ).map((session) => resultOf(session, session.update)),
+      ).map(resultOf),
     snapshot: () => ({
       seq,
       sessions: [...keys.values()].flatMap((sessions) =>

@@ -5,10 +5,9 @@ import { Instant } from "./timeSchema.ts"
 
 /** Snapshots of windows as JSON values. */
 export const schema = (shape: Shape, { state }: Aggregation<any, any, any>): Schema.Schema<Snapshot, unknown> => {
+  const panes = Schema.Array(Schema.Tuple(Schema.Number, Schema.Number, state))
   const kept = {
-    Sliding: Schema.Array(
-      Schema.Tuple(Schema.Number, Schema.Array(Schema.Tuple(Schema.String, Schema.Number, state)))
-    ),
+    Sliding: Schema.Array(Schema.Tuple(Schema.String, Schema.Boolean, panes)),
     Session: Schema.Struct({
       seq: Schema.Number,
       sessions: Schema.Array(Schema.Struct({
@@ -22,9 +21,7 @@ export const schema = (shape: Shape, { state }: Aggregation<any, any, any>): Sch
         state
       }))
     }),
-    Count: Schema.Array(
-      Schema.Tuple(Schema.String, Schema.Number, Schema.Array(Schema.Tuple(Schema.Number, state)))
-    )
+    Count: Schema.Array(Schema.Tuple(Schema.String, Schema.Number, panes))
   }[shape._tag] as Schema.Schema<any, any>
   return Schema.Struct({
     watermark: Instant,
