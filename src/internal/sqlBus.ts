@@ -10,7 +10,8 @@ import type { Message } from "../bus/Message.ts"
 import * as Selector from "../bus/Selector.ts"
 import { rest } from "./realTime.ts"
 import * as Consumer from "./sqlBusConsumer.ts"
-import type { Database, Registry, Targets } from "./sqlBusDatabase.ts"
+import type { Database, Registry, Settled, Targets } from "./sqlBusDatabase.ts"
+import * as Lines from "./sqlBusLines.ts"
 import * as Membership from "./sqlBusMembership.ts"
 import * as Signals from "./sqlBusSignals.ts"
 
@@ -62,6 +63,29 @@ export const make = (
     const signals = Signals.make()
     const tell = yield* settings.listen((groups) => groups === undefined ? signals.wakeAll() : signals.wake(groups))
     const members = yield* Membership.make(database, settings.lease, timed, signals.wakeAll)
+
+    const holding = new Set<ReadonlyMap<number, Consumer.Receipt>>()
+
+    const committed = (group: number, changed: boolean, settled: ReadonlyArray<Settled>): void => {
+      if (!changed) return
+      signals.wake([group])
+      // What was taken on goes on here; what is given back may be for others.
+      if (settled.some(({ settlement }) => settlement._tag === "return")) tell([group])
+    }
+
+    const lines = Lines.make({
+      database,
+      scope,
+      timed,
+      committed,
+      held: (group) => {
+        const places: Array<number> = []
+        for (const held of holding) {
+          for (const receipt of held.values()) if (receipt.group === group) places.push(receipt.place)
+        }
+        return places
+      }
+    })
 
     // -------------------------------------------------------------------------------------------------- subscriptions
 
@@ -197,10 +221,11 @@ export const make = (
           open: open(group),
           buried: members.buried,
           isCurrent: members.isCurrent,
+          holding,
+          lines,
+          committed,
           scope,
-          signals,
-          tell,
-          timed
+          signals
         })),
       // What is known may have ended.
       depth: (name) =>

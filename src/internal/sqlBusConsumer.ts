@@ -1,12 +1,13 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { BusError } from "../bus/BusError.ts"
 import type * as Driver from "../bus/BusDriver.ts"
 import { Fifo } from "./fifo.ts"
 import type { Database, Settled, Taken } from "./sqlBusDatabase.ts"
+import type { Claimed, Lines } from "./sqlBusLines.ts"
 import type { Signals } from "./sqlBusSignals.ts"
 
 export interface Options {
@@ -16,27 +17,23 @@ export interface Options {
   readonly open: Effect.Effect<{ readonly id: number; readonly member: number }, BusError>
   readonly isCurrent: (member: number) => boolean
   readonly buried: (member: number) => void
+  /** What all consumers of this process hold. */
+  readonly holding: Set<ReadonlyMap<number, Receipt>>
+  readonly lines: Lines
   /** The driver's own. */
   readonly scope: Scope.Scope
   readonly signals: Signals
-  /** Tells other processes that there may be something new. */
-  readonly tell: (groups: ReadonlyArray<number>) => void
-  readonly timed: <A, E>(run: (now: number | undefined) => Effect.Effect<A, E>) => Effect.Effect<A, E>
+  /** Called when settlements are committed. */
+  readonly committed: (group: number, changed: boolean, settled: ReadonlyArray<Settled>) => void
 }
 
 /** A message that this consumer was given and has not settled. */
-interface Receipt {
+export interface Receipt {
   readonly place: number
   readonly group: number
   readonly member: number
   readonly priority: number
   readonly keyed: boolean
-}
-
-/** Settlements that go to the database together. */
-interface Batch {
-  readonly settlements: Array<readonly [Receipt, Driver.Settlement]>
-  readonly done: Deferred.Deferred<void, BusError>
 }
 
 /**
@@ -45,7 +42,7 @@ interface Batch {
  */
 export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError, Scope.Scope> =>
   Effect.gen(function*() {
-    const { database, scope, signals, tell, timed } = options
+    const { database, lines, scope, signals } = options
     const opened = yield* Effect.acquireRelease(
       Effect.map(options.open, (at) => ({ at })),
       ({ at }) => options.kept ? Effect.void : Effect.ignore(brief(database.detach(at.id, at.member)))
@@ -54,18 +51,11 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
     const waiting = new Fifo<Driver.Delivered>()
     /** By their places in line; a receipt that is not the one here is stale. */
     const held = new Map<number, Receipt>()
-    const consumers = consumersOf(database)
-    consumers.add(held)
-    yield* Effect.addFinalizer(() => Effect.sync(() => consumers.delete(held)))
-    /** Where what this process holds of a subscription stands, as far as it knows. */
-    const heldHere = (group: number): ReadonlyArray<number> => {
-      const all: Array<number> = []
-      for (const each of consumers) {
-        for (const receipt of each.values()) if (receipt.group === group) all.push(receipt.place)
-      }
-      return all
-    }
-    let claiming: Deferred.Deferred<number | undefined, BusError> | undefined
+    options.holding.add(held)
+    yield* Effect.addFinalizer(() => Effect.sync(() => options.holding.delete(held)))
+    let closed = false
+    /** What a claim that is on its way will be answered with. */
+    let asked: Deferred.Deferred<Claimed, BusError> | undefined
 
     const put = ({ deliveries, message, place, state }: Taken): void => {
       const receipt: Receipt = {
@@ -93,49 +83,44 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
       })
     })
 
-    /** Asks for messages; answers in how many milliseconds the next is due where there are none. */
-    const claim = (max: number): Effect.Effect<number | undefined, BusError> =>
-      Effect.suspend(() => {
-        if (!options.isCurrent(opened.at.member)) return Effect.zipRight(reopen, claim(max))
-        const { id, member } = opened.at
-        const asked = Effect.catchIf(
-          timed((now) => database.claim(id, member, max, now)),
-          (error) => error.reason === "timeout",
-          () => Effect.as(database.release(id, member, heldHere(id)), { _tag: "none", next: 0 } as const)
-        )
-        return Effect.flatMap(asked, (answer) => {
-          switch (answer._tag) {
-            case "taken":
-              for (const taken of answer.taken) put(taken)
-              return Effect.succeed(0)
-            case "none":
-              return Effect.succeed(answer.next)
-            case "buried":
-              return Effect.zipRight(reopen, claim(max))
-            case "ended":
-              return Effect.zipRight(reopen, claim(max))
-          }
-        })
-      })
+    /** To its end, whether the one who asked still waits or not. */
+    const reopened = Effect.suspend(() =>
+      Effect.flatMap(Effect.forkIn(database.detached(reopen), scope), (fiber) => Fiber.join(fiber))
+    )
 
-    /** One at a time, and to its end, whether the one who asked still waits or not. */
+    const putAll = (taken: ReadonlyArray<Taken>): boolean => {
+      if (closed) return false
+      for (const each of taken) put(each)
+      return true
+    }
+
+    const pending = (answer: Deferred.Deferred<Claimed, BusError> | undefined): void => {
+      asked = answer
+    }
+
+    /** Asks for messages, once at a time; answers in how many milliseconds the next is due where there are none. */
     const claimed = (max: number): Effect.Effect<number | undefined, BusError> =>
       Effect.suspend(() => {
-        if (claiming !== undefined) return Deferred.await(claiming)
-        const answer = Deferred.unsafeMake<number | undefined, BusError>(FiberId.none)
-        claiming = answer
-        return Effect.zipRight(
-          Effect.forkIn(
-            Effect.onExit(database.detached(claim(max)), (exit) =>
-              Effect.sync(() => {
-                claiming = undefined
-                Deferred.unsafeDone(answer, exit)
-              })),
-            scope
-          ),
-          Deferred.await(answer)
+        if (asked !== undefined) return Effect.flatMap(Deferred.await(asked), (claim) => answer(claim, max))
+        const { id, member } = opened.at
+        if (!options.isCurrent(member)) return Effect.zipRight(reopened, claimed(max))
+        return Effect.flatMap(
+          Effect.flatMap(lines.claim(id, member, { max, put: putAll, pending }), Deferred.await),
+          (claim) => answer(claim, max)
         )
       })
+
+    const answer = (claim: Claimed, max: number): Effect.Effect<number | undefined, BusError> => {
+      switch (claim._tag) {
+        case "taken":
+          return Effect.succeed(0)
+        case "none":
+          return Effect.succeed(claim.next)
+        case "buried":
+        case "ended":
+          return Effect.zipRight(reopened, claimed(max))
+      }
+    }
 
     const hand = (max: number): ReadonlyArray<Driver.Delivered> => {
       const handed: Array<Driver.Delivered> = []
@@ -183,73 +168,60 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
 
     // ----------------------------------------------------------------------------------------------------- settlements
 
-    let gathering: Batch | undefined
-    let sending = false
+    type Own = ReadonlyArray<readonly [Receipt, Driver.Settlement]>
 
-    const send = (settlements: ReadonlyArray<readonly [Receipt, Driver.Settlement]>): Effect.Effect<void, BusError> =>
-      Effect.suspend(() => {
-        const now = settlements.filter(([receipt]) => held.get(receipt.place) === receipt)
-        if (now.length === 0) return Effect.void
-        const { group, member } = now[0]![0]
-        const settled = now.map(([{ keyed, place, priority }, settlement]): Settled => ({
-          place,
-          priority,
-          keyed,
-          settlement
-        }))
-        const returns = settled.some(({ settlement }) => settlement._tag === "return")
-        return Effect.flatMap(database.inTransaction, (inside) =>
-          Effect.map(
-            database.settle(group, member, settled, (changed) => {
-              if (!changed) return
-              signals.wake([group])
-              // What was taken on goes on here; what is given back may be for others.
-              if (returns) tell([group])
-            }),
-            () => {
-              // In a transaction that may be rolled back, it stays ours until the end.
-              if (inside) return
-              for (const [receipt, settlement] of now) {
-                if (settlement._tag !== "keep" && held.get(receipt.place) === receipt) held.delete(receipt.place)
-              }
-            }
-          ))
-      })
+    const isHeld = (receipt: Receipt): boolean => held.get(receipt.place) === receipt
 
-    const flush: Effect.Effect<void> = Effect.suspend(() => {
-      const batch = gathering
-      if (batch === undefined) {
-        sending = false
-        return Effect.void
+    const settledOf = (own: Own): ReadonlyArray<Settled> => {
+      const settled: Array<Settled> = []
+      for (const [receipt, settlement] of own) {
+        if (!isHeld(receipt)) continue
+        settled.push({ place: receipt.place, priority: receipt.priority, keyed: receipt.keyed, settlement })
       }
-      gathering = undefined
-      return Effect.flatMap(Effect.exit(send(batch.settlements)), (exit) => {
-        Deferred.unsafeDone(batch.done, exit)
-        return flush
-      })
-    })
+      return settled
+    }
+
+    const letGo = (own: Own): void => {
+      for (const [receipt, settlement] of own) {
+        if (settlement._tag !== "keep" && isHeld(receipt)) held.delete(receipt.place)
+      }
+    }
 
     /** Together with what others settle while a batch is on its way. */
+    const settleAll = (own: Own): Effect.Effect<void, BusError> =>
+      Effect.suspend(() => {
+        const [first] = own.find(([receipt]) => isHeld(receipt)) ?? []
+        if (first === undefined) return Effect.void
+        return lines.settle(first.group, first.member, {
+          settled: () => settledOf(own),
+          onSettled: () => letGo(own)
+        })
+      })
+
+    /** In a transaction that may be rolled back, it stays ours until the end. */
+    const settleInside = (own: Own): Effect.Effect<void, BusError> =>
+      Effect.suspend(() => {
+        const settled = settledOf(own)
+        if (settled.length === 0) return Effect.void
+        const { id, member } = opened.at
+        return database.settle(id, member, settled, (changed) => options.committed(id, changed, settled))
+      })
+
     const settle = (settlements: ReadonlyArray<Driver.Settlement>): Effect.Effect<void, BusError> =>
       Effect.flatMap(database.inTransaction, (inside) => {
         const own = settlements.map((settlement) => [settlement.receipt as Receipt, settlement] as const)
-        if (inside) return send(own)
-        gathering ??= { settlements: [], done: Deferred.unsafeMake(FiberId.none) }
-        for (const each of own) gathering.settlements.push(each)
-        const { done } = gathering
-        if (sending) return Deferred.await(done)
-        sending = true
-        return Effect.zipRight(Effect.forkIn(database.detached(flush), scope), Deferred.await(done))
+        return inside ? settleInside(own) : settleAll(own)
       })
 
     yield* Effect.addFinalizer(() =>
       Effect.gen(function*() {
-        if (claiming !== undefined) yield* brief(Effect.exit(Deferred.await(claiming)))
+        if (asked !== undefined) yield* brief(Effect.exit(Deferred.await(asked)))
+        closed = true
         unlisten()
         const untouched = new Set<unknown>()
         for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) untouched.add(next.receipt)
         if (held.size === 0) return
-        yield* Effect.ignore(brief(send(Array.from(held.values(), (receipt) => [
+        yield* Effect.ignore(brief(settleAll(Array.from(held.values(), (receipt) => [
           receipt,
           // What was handed over was delivered; it counts.
           { _tag: "return", receipt, counted: !untouched.has(receipt) }
@@ -259,16 +231,6 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
 
     return { pull, settle }
   })
-
-/** What the consumers of this process hold. */
-const consumersOf = (() => {
-  const known = new WeakMap<Database, Set<ReadonlyMap<number, Receipt>>>()
-  return (database: Database): Set<ReadonlyMap<number, Receipt>> => {
-    const consumers = known.get(database) ?? new Set()
-    known.set(database, consumers)
-    return consumers
-  }
-})()
 
 /** At the end nobody waits for a database that does not answer: the lease runs out. */
 const brief = <A, E>(effect: Effect.Effect<A, E>) => Effect.timeoutOption(Effect.interruptible(effect), "2 seconds")

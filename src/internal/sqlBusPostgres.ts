@@ -5,12 +5,12 @@ import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type { Settlement } from "../bus/BusDriver.ts"
 import { BusError } from "../bus/BusError.ts"
-import type { Message } from "../bus/Message.ts"
+import { type Message, priorities } from "../bus/Message.ts"
 import * as Process from "./lease.ts"
 import * as Batch from "./postgresBatch.ts"
 import { reasonOf, storeError } from "./postgresErrors.ts"
 import { isInside, transact } from "./postgresTransaction.ts"
-import type { Database, Member, Registered } from "./sqlBusDatabase.ts"
+import type { Database, Member, Registered, Taken } from "./sqlBusDatabase.ts"
 import * as Rows from "./sqlBusRows.ts"
 
 type Row = ReadonlyArray<any>
@@ -37,26 +37,37 @@ export const make = (
   const once = (operation: string, text: string, params: ReadonlyArray<unknown>) =>
     Effect.mapError(query(text, params), (error) => Rows.busError(operation, storeError(operation, error)))
 
+  /** Asked again while its connection is lost; nothing is made for that until it is. */
+  const retried = <A>(effect: Effect.Effect<A, BusError>): Effect.Effect<A, BusError> =>
+    Effect.catchAll(effect, (error) => {
+      if (!isLost(error)) return Effect.fail(error)
+      let first = true
+      const again = Effect.suspend(() => {
+        if (!first) return effect
+        first = false
+        return Effect.fail(error)
+      })
+      return Effect.retry(again, { schedule: settings.retry, while: isLost })
+    })
+
   /** What may be asked twice is asked again when its connection was lost, outside of the caller's transactions. */
   const run = (operation: string, text: string, params: ReadonlyArray<unknown>) => {
     const effect = once(operation, text, params)
-    const again = Effect.retry(effect, { schedule: settings.retry, while: isLost })
-    return Effect.withFiberRuntime<ReadonlyArray<Row>, BusError>((fiber) => isInside(fiber) ? effect : again)
+    return Effect.withFiberRuntime<ReadonlyArray<Row>, BusError>((fiber) => isInside(fiber) ? effect : retried(effect))
   }
 
   /** What must not be done twice: after a connection that was lost meanwhile, nobody knows whether it was. */
   const runOnce = (operation: string, text: string, params: ReadonlyArray<unknown>) =>
     Effect.withFiberRuntime<ReadonlyArray<Row>, BusError>((fiber) => {
       if (isInside(fiber)) return once(operation, text, params)
-      return Effect.retry(
+      return retried(
         Effect.mapError(
           query(text, params),
           (error) =>
             reasonOf(error) !== "unavailable" || error.message === "Failed to acquire connection"
               ? Rows.busError(operation, storeError(operation, error))
               : new BusError({ reason: "timeout", operation, cause: error })
-        ),
-        { schedule: settings.retry, while: isLost }
+        )
       )
     })
 
@@ -234,8 +245,8 @@ export const make = (
       ),
     claim: (group, member, max, now) =>
       Effect.map(runOnce("EventBus.consume", texts.claim, [group, member, max, now ?? null]), (rows) => {
-        const [outcome, next] = rows[0]!
-        if (outcome === "taken") return { _tag: "taken", taken: rows.map(takenOf) }
+        const [place, , outcome, , , next] = rows[0]!
+        if (place !== null) return { _tag: "taken", taken: rows.map(takenOf) }
         if (outcome === "none") return { _tag: "none", next: next === null ? undefined : Number(next) }
         return { _tag: outcome }
       }),
@@ -252,8 +263,8 @@ export const make = (
     settle: (group, member, settlements, committed) =>
       Effect.withFiberRuntime((fiber) => {
         const inside = isInside(fiber)
-        const levels = settlements.map(({ priority }) => priority)
-        const at = settlements.map(({ place }) => place)
+        const levels = arrayOf(settlements.map(({ priority }) => priority))
+        const at = arrayOf(settlements.map(({ place }) => place))
         const plain = settlements.every(({ keyed, settlement }) => !keyed && settlement._tag === "done")
         const answer = plain
           ? run("EventBus.settle", texts.done, [group, member, levels, at])
@@ -328,29 +339,34 @@ export const make = (
 
 const places = (count: number): string => Array.from({ length: count }, (_, index) => `$${index + 1}`).join(", ")
 
-/** 64-bit integers come as text. */
-const takenOf = (row: Row) => {
-  const bytes: Buffer | null = row[20]
-  const text: string | null = row[19]
+/** Written here: `pg` would quote each number. */
+const arrayOf = (numbers: ReadonlyArray<number>): string => `{${numbers.join(",")}}`
+
+/** What a claim's row leaves out is as it mostly is (`bus_claim`). 64-bit integers come as text. */
+const takenOf = (row: Row): Taken => {
+  const publishedAt = Number(row[4])
+  const type: string = row[11]
+  const text: string | null = row[17]
+  const bytes: Buffer | null = row[18]
   return {
-    place: Number(row[2]),
-    deliveries: row[3] as number,
-    state: row[4] === null ? undefined : row[4] as string,
+    place: Number(row[0]),
+    deliveries: row[1],
+    state: row[2] ?? undefined,
     message: Rows.message({
-      occurredAt: Number(row[5]),
-      publishedAt: Number(row[6]),
-      readyAt: Number(row[7]),
-      expiresAt: row[8] === null ? null : Number(row[8]),
-      schemaVersion: row[9],
-      retries: row[10],
-      priority: row[11],
-      id: row[12],
-      type: row[13],
-      subject: row[14],
-      source: row[15],
-      key: row[16],
-      metadata: row[17],
-      format: row[18],
+      occurredAt: row[3] === null ? publishedAt : Number(row[3]),
+      publishedAt,
+      readyAt: row[5] === null ? publishedAt : Number(row[5]),
+      expiresAt: row[6] === null ? null : Number(row[6]),
+      schemaVersion: row[7] ?? 1,
+      retries: row[8],
+      priority: row[9] ?? priorities.normal,
+      id: row[10],
+      type,
+      subject: row[12] ?? type,
+      source: row[13] ?? "/",
+      key: row[14],
+      metadata: row[15],
+      format: row[16] ?? "json",
       payload: text === null ? bytes! : bytes === null ? text : bytes.toString()
     })
   }
