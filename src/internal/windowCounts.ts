@@ -1,5 +1,5 @@
 import * as Part from "./windowPart.ts"
-import { Series } from "./windowSeries.ts"
+import { blockOf, Series } from "./windowSeries.ts"
 
 /** What is kept of a key: how many events it had, and the panes that later windows need. */
 interface Counted<A, S, R> {
@@ -43,7 +43,7 @@ export const make = <A, S, R>(
       const seen = ++counted.seen
       if (seen < size || (seen - size) % every !== 0) return true
       const start = seen - size
-      const { count, state } = series.over(start, seen)!
+      const { count, state } = series.over(start, seen, blockOf(geometry, start))!
       host.result(key, start, seen, count, aggregation.result(state), false)
       series.drop(start + every)
       return true

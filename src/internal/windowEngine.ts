@@ -39,13 +39,18 @@ export const initial = ({ _tag }: Shape): Snapshot => ({
 /** Events into windows, time onwards, results out: plain synchronous code. */
 export class Engine<Ev, S, R> {
   readonly counts: Counters
-  private readonly settings: Settings<Ev, S, R>
+  private readonly timestamp: ((event: Ev) => number) | undefined
+  private readonly keyBy: ((event: Ev) => string | undefined) | undefined
+  /** How far behind an event's time the watermark is. An event just so late is still in time, so that it is before it. */
+  private readonly behind: number
   private readonly part: Part<Ev, any>
   private readonly emit: (output: Output<R, Ev>) => void
   private watermark: number
 
   constructor(settings: Settings<Ev, S, R>, from: Snapshot, emit: (output: Output<R, Ev>) => void) {
-    this.settings = settings
+    this.timestamp = settings.timestamp
+    this.keyBy = settings.keyBy
+    this.behind = settings.lateness + 1
     this.watermark = from.watermark
     this.counts = { ...from.counts }
     this.emit = emit
@@ -56,7 +61,7 @@ export class Engine<Ev, S, R> {
   }
 
   push(event: Ev): void {
-    const { keyBy, lateness, timestamp } = this.settings
+    const { keyBy, timestamp } = this
     this.counts.events++
     const key = keyBy === undefined ? "" : keyBy(event)
     let time = 0
@@ -73,8 +78,7 @@ export class Engine<Ev, S, R> {
       this.counts.late++
       this.emit({ _tag: "Late", event })
     }
-    // An event just so late is still in time, so that the watermark is before it.
-    if (timestamp !== undefined) this.advance(time - lateness - 1)
+    if (timestamp !== undefined) this.advance(time - this.behind)
   }
 
   advance(watermark: number): void {

@@ -1,6 +1,6 @@
 import type { Result } from "../cep/Window.ts"
 import * as Part from "./windowPart.ts"
-import { type Pane, Series } from "./windowSeries.ts"
+import { blockOf, type Pane, Series } from "./windowSeries.ts"
 
 /** Keys with their panes, those first of which windows to come may hold something, in the order in which they are told. */
 export type Stored<S> = ReadonlyArray<
@@ -36,6 +36,9 @@ export const make = <A, S, R>(
   // the pane of the event before, and until when an event for it is for windows that were not told yet
   let lastStart = Number.NaN
   let lastFresh = -Infinity
+  // the start that the last new pane had, and who has one of it
+  let lastInserted = Number.NaN
+  let lastThose: Array<Series<A, S, R>> = []
 
   /** The end of the first window that holds what begins at `start` and ends after `after`. */
   const firstEnd = (start: number, after: number): number => {
@@ -70,15 +73,22 @@ export const make = <A, S, R>(
     return series
   }
 
-  const insert = (series: Series<A, S, R>, start: number, count: number, state: S): Pane<S> => {
-    const those = panes.get(start)
-    if (those !== undefined) those.push(series)
-    else {
-      panes.set(start, [series])
-      let at = starts.length
-      while (at > 0 && starts[at - 1]! > start) at--
-      starts.splice(at, 0, start)
+  const insert = (series: Series<A, S, R>, start: number, count: number, state: S, watermark: number): Pane<S> => {
+    if (start !== lastInserted) {
+      lastInserted = start
+      let those = panes.get(start)
+      if (those === undefined) {
+        those = []
+        panes.set(start, those)
+        let at = starts.length
+        while (at > 0 && starts[at - 1]! > start) at--
+        starts.splice(at, 0, start)
+        const end = firstEnd(start, watermark + 1)
+        due = Math.min(due, end <= lastEnd(start) ? end - 1 : goneAt(start))
+      }
+      lastThose = those
     }
+    lastThose.push(series)
     return series.insert(start, count, state)
   }
 
@@ -91,19 +101,15 @@ export const make = <A, S, R>(
   for (const [key, isLive, cells] of from) {
     const series = seriesOf(key)
     if (isLive) enliven(series)
-    for (const [start, count, state] of cells) insert(series, start, count, aggregation.copy(state))
+    for (const [start, count, state] of cells) insert(series, start, count, aggregation.copy(state), watermark)
   }
-  due = nextDue(watermark)
 
   /** The pane for an event. */
   const paneOf = (series: Series<A, S, R>, start: number, watermark: number): Pane<S> => {
     const known = series.find(start)
     if (known !== undefined) return known
-    const pane = insert(series, start, 0, aggregation.empty())
     enliven(series)
-    const end = firstEnd(start, watermark + 1)
-    due = Math.min(due, end <= lastEnd(start) ? end - 1 : goneAt(start))
-    return pane
+    return insert(series, start, 0, aggregation.empty(), watermark)
   }
 
   const result = (key: string, end: number, { count, state }: Part.Cell<S>, update: boolean): void =>
@@ -134,8 +140,9 @@ export const make = <A, S, R>(
   /** Of all keys, the window of an end. */
   const tell = (end: number): void => {
     const start = end - size
+    const block = blockOf(shape, start)
     for (const series of live) {
-      const cell = series.over(start, end)
+      const cell = series.over(start, end, block)
       if (cell !== undefined) result(series.key, end, cell, false)
       else if (series.last!.at < start) {
         series.live = false
@@ -179,6 +186,7 @@ export const make = <A, S, R>(
           live.delete(series)
         }
         panes.delete(start)
+        if (start === lastInserted) lastInserted = Number.NaN
       }
       due = nextDue(watermark)
     },

@@ -16,6 +16,10 @@ export interface Geometry<A, S, R> {
   readonly offset: number
 }
 
+/** The beginning of the block that holds an instant. */
+export const blockOf = ({ offset, size }: Pick<Geometry<any, any, any>, "offset" | "size">, at: number): number =>
+  Math.floor((at - offset) / size) * size + offset
+
 /**
  * The panes of a key, in order, and what a window of them comes to.
  *
@@ -34,6 +38,7 @@ export class Series<A, S, R> {
   live = false
   readonly #of: Geometry<A, S, R>
   readonly #panes: Array<Pane<S>> = []
+  #last: Pane<S> | undefined
   /** The block whose panes have their tails. */
   #tails = Number.NaN
   // the beginning of a block, until where, and how many panes are before that
@@ -52,7 +57,7 @@ export class Series<A, S, R> {
   }
 
   get last(): Pane<S> | undefined {
-    return this.#panes[this.#panes.length - 1]
+    return this.#last
   }
 
   find(at: number): Pane<S> | undefined {
@@ -63,9 +68,10 @@ export class Series<A, S, R> {
   /** A pane that is not there yet. */
   insert(at: number, count: number, state: S): Pane<S> {
     const pane: Pane<S> = { at, count, state, tailCount: 0, tail: state }
-    const last = this.last
-    if (last === undefined || last.at < at) this.#panes.push(pane)
-    else this.#panes.splice(this.#from(at), 0, pane)
+    if (this.#last === undefined || this.#last.at < at) {
+      this.#panes.push(pane)
+      this.#last = pane
+    } else this.#panes.splice(this.#from(at), 0, pane)
     return pane
   }
 
@@ -82,10 +88,11 @@ export class Series<A, S, R> {
       panes.shift()
       this.#taken--
     }
+    if (panes.length === 0) this.#last = undefined
   }
 
-  /** A window, of all that are asked for one after the other. The answer is for looking at, now. */
-  over(from: number, to: number): Part.Cell<S> | undefined {
+  /** A window, of all that are asked for one after the other, and the block of its beginning. The answer is for looking at, now. */
+  over(from: number, to: number, block: number): Part.Cell<S> | undefined {
     const first = this.#from(from)
     const pane = this.#panes[first]
     if (pane === undefined || pane.at >= to) return undefined
@@ -93,7 +100,6 @@ export class Series<A, S, R> {
     if (next === undefined || next.at >= to) return pane
     const { aggregation } = this.#of
     if (aggregation.grows) return this.#merged(first, to)
-    const block = this.#blockOf(from)
     if (block === from) return this.#frontUntil(block, first, to)
     const middle = block + this.#of.size
     if (pane.at >= middle) return this.#frontUntil(middle, first, to)
@@ -110,7 +116,8 @@ export class Series<A, S, R> {
   anyOver(from: number, to: number): Part.Cell<S> | undefined {
     const { aggregation, size } = this.#of
     const first = this.#from(from)
-    const middle = aggregation.grows ? to : this.#blockOf(from) + (this.#blockOf(from) === from ? 0 : size)
+    const block = blockOf(this.#of, from)
+    const middle = aggregation.grows ? to : block === from ? from : block + size
     const end = this.#from(middle)
     const right = this.#merged(aggregation.grows ? first : end, to)
     if (aggregation.grows || first >= end) return right
@@ -122,11 +129,6 @@ export class Series<A, S, R> {
     }
     if (left !== undefined && right !== undefined) Part.mergeInto(aggregation, left, right)
     return left
-  }
-
-  #blockOf(at: number): number {
-    const { offset, size } = this.#of
-    return Math.floor((at - offset) / size) * size + offset
   }
 
   /** The first pane at an instant or after it. */
