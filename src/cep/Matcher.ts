@@ -87,6 +87,19 @@ export interface Matcher<in out B, in out Ev> {
   readonly options: Options<Ev>
   /** A name of what the pattern is made of: a snapshot is of one fingerprint. */
   readonly fingerprint: string
+  /** Whether partial matches are held as sets or one by one, and why. */
+  readonly tier: Tier
+}
+
+/**
+ * How partial matches are kept: held as sets that share what they have in common, or kept one by one, as runs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Tier {
+  readonly name: "sets" | "runs"
+  readonly why: string
 }
 
 /**
@@ -296,7 +309,10 @@ export const make = <B, Ev>(pattern: Pattern.Pattern<B, Ev>, options: Options<Ev
       problem: "asks for time, which needs a `timestamp`"
     })
   }
-  return { pattern, options, fingerprint: fingerprint(definition) }
+  const tier: Tier = options.tier === "runs"
+    ? { name: "runs", why: "the options ask for it" }
+    : tierOf(definition, { timedOut: options.timedOut === true })
+  return { pattern, options, fingerprint: fingerprint(definition), tier }
 }
 
 // ---------------------------------------------------------------------------------------------------------- running
@@ -316,7 +332,7 @@ export const open = <B, Ev>(self: Matcher<B, Ev>, from: Snapshot = initial(self)
   const program = Compile.compile(definition)
   const engine = new Engine.Engine({
     program,
-    tier: tier(self).tier,
+    tier: self.tier.name,
     timestamp: options.timestamp,
     keyBy: options.keyBy,
     lateness: options.lateness === undefined ? 0 : Duration.toMillis(options.lateness),
@@ -354,11 +370,6 @@ export const open = <B, Ev>(self: Matcher<B, Ev>, from: Snapshot = initial(self)
     })
   }
 }
-
-const tier = ({ options, pattern }: Matcher<any, any>) =>
-  options.tier === "runs"
-    ? { tier: "runs" as const, why: "the options ask for it" }
-    : tierOf(pattern.definition, { timedOut: options.timedOut === true })
 
 const taken = <Ev>(run: Engine.Run): ReadonlyArray<Taken<Ev>> => {
   if (!Array.isArray(run)) {
@@ -545,7 +556,8 @@ export const explain = (self: Matcher<any, any>): Explanation => {
   }
   if (more) warnings.push(`there are more than ${states} states`)
   return {
-    ...tier(self),
+    tier: self.tier.name,
+    why: self.tier.why,
     states,
     bound,
     skip: program.skip._tag,

@@ -178,7 +178,8 @@ export class Table {
     const to = new Int32Array(this.size).fill(none)
     for (let node = 0; node < this.size; node++) {
       if (walks[node] !== walk) continue
-      const before = this.left[node]! === none ? none : to[this.left[node]!]!
+      const left = this.left[node]!
+      const before = left === none ? none : to[left]!
       const event = this.events[node]
       if (event !== undefined) {
         to[node] = table.extend(before, event, this.seqs[node]!, this.times[node]!, this.steps[node]!)

@@ -346,11 +346,10 @@ export class Sets {
     this.look(of)
     if (left() < needs && of.held + needs <= maxRunsPerKey) { for (const one of this.keys.values()) this.look(one) }
     let room = left()
-    while (room < needs && policy === "dropOldest") {
+    for (let drops = policy === "dropOldest"; drops && room < needs; room = left()) {
       const perKey = of.held + needs > maxRunsPerKey
       const cap = perKey ? maxRunsPerKey : maxRuns
-      if (!this.drop(perKey ? [of] : [...this.keys.values()], of, Math.max(1, cap >> 3))) break
-      room = left()
+      drops = this.drop(perKey ? [of] : [...this.keys.values()], of, Math.max(1, cap >> 3))
     }
     if (room >= needs || policy !== "fail") return Math.max(0, room)
     for (let at = 0; at <= of.size; at++) {

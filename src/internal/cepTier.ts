@@ -7,11 +7,11 @@ import type * as Element from "./cepElement.ts"
 /** How partial matches are kept: all of one configuration as a set, or one by one. */
 
 export interface Tier {
-  readonly tier: "sets" | "runs"
+  readonly name: "sets" | "runs"
   readonly why: string
 }
 
-const runs = (why: string): Tier => ({ tier: "runs", why })
+const runs = (why: string): Tier => ({ name: "runs", why })
 
 /** Sets, where all partial matches of one configuration have one future. */
 export const tierOf = (definition: Element.Definition, options: { readonly timedOut: boolean }): Tier => {
@@ -39,7 +39,7 @@ export const tierOf = (definition: Element.Definition, options: { readonly timed
     return runs(`it has more than ${Automaton.maxTests} conditions`)
   }
   return {
-    tier: "sets",
+    name: "sets",
     why: "its conditions look at one event, so partial matches that wait for the same are held as one set"
   }
 }

@@ -1,18 +1,42 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FastCheck } from "effect"
+import * as Matcher from "effect-skald/cep/Matcher"
 import * as Law from "effect-skald/testing/Law"
 import * as PatternLaws from "effect-skald/testing/PatternLaws"
 import * as PatternOracle from "effect-skald/testing/PatternOracle"
 
-/** The long run is test/soak/cep.soak.ts. */
-const numRuns = 8_000
+/** 10,000 pairs; the long run is test/soak/cep.soak.ts. */
+const batches = 5
+const numRuns = 1_000
+
+/** A law in batches, between which the runner's worker hears of its parent. */
+const checked = (law: Law.Law, seed: number) =>
+  Effect.forEach(
+    Array.from({ length: batches }, (_, batch) => seed + batch),
+    (seed) =>
+      Effect.zipRight(
+        Law.check(law, { numRuns, seed }),
+        Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      ),
+    { discard: true }
+  )
 
 describe("Matcher: engine = oracle", () => {
-  it.effect("over random patterns of every construct and random events", () =>
-    Law.check(
-      PatternLaws.engineIsOracle({ cases: PatternLaws.cases, timestamp: ({ at }) => at }),
-      { numRuns, seed: 20011214 }
-    ), 120_000)
+  it.effect(
+    "over random patterns of every construct and random events",
+    () => checked(PatternLaws.engineIsOracle({ cases: PatternLaws.cases, timestamp: ({ at }) => at }), 20011214),
+    120_000
+  )
+
+  it.effect(
+    "over random patterns whose partial matches are held as sets: as sets, one by one, and from the one to the other",
+    () =>
+      checked(
+        PatternLaws.engineIsOracle({ cases: PatternLaws.setCases, timestamp: ({ at }) => at, timedOut: false }),
+        20220901
+      ),
+    120_000
+  )
 
   it.effect("where they differ, the smallest case is printed as a program", () =>
     Effect.gen(function*() {
@@ -30,6 +54,16 @@ describe("Matcher: engine = oracle", () => {
       assert.include(error.message, "const pattern = Either.getOrThrow(Pattern.fromDefinition({")
       assert.include(error.message, "PatternOracle.run(pattern, events")
     }))
+
+  it("of the patterns that are drawn, those that look at one event are held as sets", () => {
+    const tiers = (cases: FastCheck.Arbitrary<PatternLaws.Case<PatternLaws.Letter>>) =>
+      FastCheck.sample(cases, { numRuns: 500, seed: 4 })
+        .map(({ pattern }) => Matcher.make(pattern, { timestamp: () => 0 }).tier.name)
+    assert.deepStrictEqual([...new Set(tiers(PatternLaws.setCases))], ["sets"])
+    const sets = tiers(PatternLaws.cases).filter((tier) => tier === "sets").length
+    assert.isAbove(sets, 50)
+    assert.isBelow(sets, 250)
+  })
 
   it("the cases that are drawn have every construct, and many have matches and partial matches that time out", () => {
     const drawn = FastCheck.sample(PatternLaws.cases, { numRuns: 1_000, seed: 3 })
