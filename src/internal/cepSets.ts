@@ -51,8 +51,9 @@ export class Keyed {
   seqs: Array<number> = []
   times: Array<number> = []
   oldest = 0
-  /** How many taken events are held, at the most. */
+  /** How many taken events are held: at the most, or exactly. */
   held = 0
+  exact = true
   /** Whether it is looked at when a window has passed. */
   scheduled = false
   gone = false
@@ -153,7 +154,10 @@ export class Sets {
     this.size = 0
     for (let at = 0; at < size; at++) {
       const root = roots[at]!
-      if (table.max[root]! < floor) continue
+      if (table.max[root]! < floor) {
+        of.exact = false
+        continue
+      }
       const { reports, skip, takes } = moves[at]!
       for (let n = 0; n < takes.length; n++) {
         const { reports, step, to } = takes[n]!
@@ -162,7 +166,8 @@ export class Sets {
         if (to !== undefined && this.admit(of, node, left--)) this.add(to, node)
       }
       if (reports) (complete ??= []).push(root)
-      if (skip !== undefined) this.add(skip, root)
+      if (skip === undefined) of.exact = false
+      else this.add(skip, root)
     }
     for (let n = 0; n < begin.takes.length; n++) {
       const { reports, step, to } = begin.takes[n]!
@@ -209,6 +214,7 @@ export class Sets {
     if (of.oldest >= times.length || !(times[of.oldest]! + this.window <= now)) return
     do of.oldest++
     while (of.oldest < times.length && times[of.oldest]! + this.window <= now)
+    of.exact = false
     of.floor = Math.max(of.floor, seqs[of.oldest] ?? seqs.at(-1)! + 1)
     if (of.oldest < 1_024 || of.oldest * 2 < times.length) return
     of.seqs = seqs.slice(of.oldest)
@@ -274,6 +280,7 @@ export class Sets {
     of.gone = true
     of.floor = 0
     of.held = 0
+    of.exact = true
     of.size = 0
     of.oldest = 0
     if (of.seqs.length > 0) {
@@ -306,6 +313,7 @@ export class Sets {
 
   /** Looks how much a key holds. */
   private look(of: Keyed): void {
+    if (of.exact) return
     this.purge(of)
     this.found(of, this.table.held(of.roots, of.size, of.floor))
   }
@@ -314,6 +322,7 @@ export class Sets {
     const { seqs, times } = this.table
     this.held += taken - of.held
     of.held = taken
+    of.exact = true
     if (this.window === Infinity) return
     of.seqs = []
     of.times = []
@@ -344,7 +353,9 @@ export class Sets {
       return Math.min(maxRunsPerKey - of.held, maxRuns - this.held)
     }
     this.look(of)
-    if (left() < needs && of.held + needs <= maxRunsPerKey) { for (const one of this.keys.values()) this.look(one) }
+    if (left() < needs && of.held + needs <= maxRunsPerKey) {
+      for (const one of this.keys.values()) this.look(one)
+    }
     let room = left()
     for (let drops = policy === "dropOldest"; drops && room < needs; room = left()) {
       const perKey = of.held + needs > maxRunsPerKey
@@ -375,6 +386,7 @@ export class Sets {
       if (table.seqs[leaf]! > last) break
       this.host.overflow(of.key, table.any(leaf, 0))
       of.floor = table.seqs[leaf]! + 1
+      of.exact = false
     }
     for (const of of keys) {
       this.look(of)
@@ -413,6 +425,7 @@ export class Sets {
         of.configurations[of.size] = configuration
         of.roots[of.size++] = root
       }
+      of.exact = false
       this.look(of)
       const first = of.times[0]
       if (first !== undefined) this.schedule(of, first + this.window)
