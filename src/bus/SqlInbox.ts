@@ -9,10 +9,10 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Dialect from "../internal/sqlDialect.ts"
 import { busError } from "../internal/busErrorOf.ts"
+import * as RealTime from "../internal/realTime.ts"
 import * as Internal from "../internal/sqlInbox.ts"
 import type { BusError } from "./BusError.ts"
 import { defaultKeep, Inbox, TransactionalInbox } from "./Inbox.ts"
@@ -28,7 +28,7 @@ export interface Options {
   readonly prefix?: string | undefined
   /** How long a message is remembered; `Inbox.defaultKeep` by default. */
   readonly keep?: Duration.DurationInput | undefined
-  /** How often what has become older is removed; {@link defaultPurgeEvery} by default. */
+  /** How often, by the time of the world, what has become older is removed; {@link defaultPurgeEvery} by default. */
   readonly purgeEvery?: Duration.DurationInput | undefined
   /** Whose clock tells the time: by default a server's own, and on SQLite that of the process. */
   readonly clock?: "database" | "process" | undefined
@@ -74,7 +74,8 @@ export const layer = (
       const keep = Duration.toMillis(options.keep ?? defaultKeep)
       yield* inbox.forget(keep).pipe(
         Effect.catchAllCause((cause) => Effect.logWarning("old entries of the inbox could not be removed", cause)),
-        Effect.repeat(Schedule.spaced(options.purgeEvery ?? defaultPurgeEvery)),
+        Effect.zipRight(RealTime.rest(options.purgeEvery ?? defaultPurgeEvery)),
+        Effect.forever,
         Effect.forkScoped
       )
       return Context.make(Inbox, inbox).pipe(Context.add(TransactionalInbox, inbox))

@@ -241,7 +241,7 @@ const onSql = (open: Layer.Layer<SqlClient.SqlClient, unknown>) => {
       }
       assert.deepStrictEqual(rows.map(({ id }) => id), ["new"])
       assert.isTrue(yield* inbox.once("s", "old", Effect.void))
-    }).pipe(Effect.provide(inbox({ keep: "1 hour", purgeEvery: "1 minute", clock: "process" }))))
+    }).pipe(Effect.provide(inbox({ keep: "1 hour", purgeEvery: "20 millis", clock: "process" }))))
 }
 
 describe("an inbox in SQLite", () => {
