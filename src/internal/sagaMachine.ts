@@ -236,7 +236,12 @@ const acted = (state: SagaState, event: Acted, at: number): SagaState => {
   const next: SagaState = { ...state, acts: [...state.acts, { act, by, why, step, at }] }
   switch (act) {
     case "cancel":
-      return { ...next, cancel: { by, why } }
+      // It is rolled back, and needs nobody for that; while a pivot is open its outcome is still asked for.
+      return {
+        ...next,
+        cancel: { by, why },
+        interventions: pivotState(next) === "open" ? next.interventions : HashMap.empty()
+      }
     case "retry":
       return retried(next, step)
     case "skip":
