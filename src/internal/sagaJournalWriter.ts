@@ -1,15 +1,17 @@
 import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import * as Envelope from "../event/Envelope.ts"
+import * as RuntimeFlags from "effect/RuntimeFlags"
+import * as Correlation from "../event/Correlation.ts"
 import type { Generator } from "../event/EventId.ts"
 import type { JournalEvent } from "../saga/SagaJournal.ts"
 import { idOf, Sagas } from "../saga/SagaJournal.ts"
-import { EventStore, type Operations } from "../store/EventStore.ts"
+import { type Appended, EventStore, type NewEvent, type Operations } from "../store/EventStore.ts"
+import type { AppendError } from "../store/AppendError.ts"
+import { entryOf } from "./sagaEntry.ts"
 
 /** Why a journal takes no more of this process's events: another owner wrote, or the store broke in a way not foreseen. */
 export type Lost = { readonly _tag: "Fenced" } | { readonly _tag: "Broken"; readonly cause: Cause.Cause<unknown> }
@@ -21,8 +23,42 @@ export interface Stored {
 
 interface Entry {
   readonly events: ReadonlyArray<JournalEvent>
-  readonly done: Deferred.Deferred<void, TooMuch>
+  /** When they happened, where that was not when they are written. */
+  readonly at: number | undefined
+  /** Nobody waits for it. */
+  readonly alone: boolean
+  exit: Exit.Exit<void, TooMuch> | undefined
+  waiter: ((exit: Exit.Exit<void, TooMuch>) => void) | undefined
 }
+
+const entry = (events: ReadonlyArray<JournalEvent>, at: number | undefined, alone: boolean): Entry => ({
+  events,
+  at,
+  alone,
+  exit: undefined,
+  waiter: undefined
+})
+
+const settle = (entry: Entry, exit: Exit.Exit<void, TooMuch>): void => {
+  if (entry.exit !== undefined) return
+  entry.exit = exit
+  entry.waiter?.(exit)
+}
+
+const written = (entry: Entry): Effect.Effect<boolean, TooMuch> =>
+  entry.exit === undefined
+    ? Effect.async((resume) => {
+      const tell = (exit: Exit.Exit<void, TooMuch>) => resume(answer(exit))
+      if (entry.exit === undefined) entry.waiter = tell
+      else tell(entry.exit)
+    })
+    : answer(entry.exit)
+
+const answer = (exit: Exit.Exit<void, TooMuch>): Effect.Effect<boolean, TooMuch> =>
+  Exit.isSuccess(exit) ? yes : Effect.failCause(exit.cause)
+
+const yes: Effect.Effect<boolean> = Effect.succeed(true)
+const no: Effect.Effect<boolean> = Effect.succeed(false)
 
 /** What cannot be written, whoever tries: a value that is no JSON, or too large. */
 export class TooMuch {
@@ -42,18 +78,23 @@ export const external = (event: JournalEvent): boolean =>
  * led to; what is to be written meanwhile goes together in the next.
  */
 export class JournalWriter {
-  private readonly context: Context.Context<EventStore>
+  private readonly store: Operations
   private readonly key: string
+  private readonly stream: string
+  private readonly correlation: Correlation.Correlation
   private readonly ids: Generator
   private readonly now: () => number
   private readonly onStored: (stored: Stored, position: number) => void
   private readonly onLost: (lost: Lost) => void
   private readonly wait: (attempt: number) => Effect.Effect<void>
+  private readonly fork: (effect: Effect.Effect<unknown>) => unknown
   private queue: Array<Entry> = []
   private writing = false
   private closed = false
   /** Whether others have written while an append was on its way, that may not have met it. */
   private behind = false
+  /** Whether what waits for the next append will be written without one. */
+  private flushing = false
   version: number
 
   constructor(options: {
@@ -61,6 +102,8 @@ export class JournalWriter {
     readonly saga: string
     readonly id: string
     readonly version: number
+    /** The saga's conversation and tenant, in which it writes whatever the fiber's are. */
+    readonly correlation: Correlation.Correlation
     readonly ids: Generator
     readonly now: () => number
     /** In the order of the journal, each once: own events and those of others. */
@@ -68,20 +111,25 @@ export class JournalWriter {
     readonly onLost: (lost: Lost) => void
     /** Before an append is tried again that the store could not take. */
     readonly wait: (attempt: number) => Effect.Effect<void>
+    /** Starts a fiber of the engine's. */
+    readonly fork: (effect: Effect.Effect<unknown>) => unknown
   }) {
-    this.context = Context.make(EventStore, options.store as never)
+    this.store = options.store
     this.key = idOf(options.saga, options.id)
+    this.stream = `${Sagas.name}-${this.key}`
+    this.correlation = options.correlation
     this.version = options.version
     this.ids = options.ids
     this.now = options.now
     this.onStored = options.onStored
     this.onLost = options.onLost
     this.wait = options.wait
+    this.fork = options.fork
   }
 
   /** Whether something is on its way to the journal, or from it. */
   get busy(): boolean {
-    return this.writing
+    return this.writing || this.queue.length > 0
   }
 
   /** From here on nothing is written: those who wait are interrupted. */
@@ -90,7 +138,7 @@ export class JournalWriter {
     this.closed = true
     const waiting = this.queue
     this.queue = []
-    for (const { done } of waiting) Deferred.unsafeDone(done, interrupted)
+    for (const each of waiting) settle(each, interrupted)
   }
 
   /**
@@ -98,19 +146,39 @@ export class JournalWriter {
    * which they are put in the queue; where it says no, nothing is written and the answer is false.
    */
   write(events: ReadonlyArray<JournalEvent>, when?: () => boolean): Effect.Effect<boolean, TooMuch> {
-    return Effect.suspend(() => {
+    return Effect.withFiberRuntime((fiber, { runtimeFlags }) => {
       if (this.closed) return Effect.interrupt
-      if (when !== undefined && !when()) return Effect.succeed(false)
-      const entry: Entry = { events, done: Deferred.unsafeMake(FiberId.none) }
-      if (this.writing) {
-        this.queue.push(entry)
-        return Effect.as(Deferred.await(entry.done), true)
-      }
+      if (when !== undefined && !when()) return no
+      const own = entry(events, undefined, false)
+      this.queue.push(own)
+      if (this.writing) return written(own)
       this.writing = true
-      return Effect.uninterruptible(
-        Effect.zipRight(this.drain([entry], 0), Effect.suspend(() => this.handOver(entry)))
+      const all = this.queue
+      this.queue = []
+      const drained = Effect.flatMap(
+        this.drain(all, 0),
+        () => this.behind || this.queue.length > 0 || this.closed ? this.handOver(own) : this.rest(own)
       )
+      const carried = this.carry(fiber, drained)
+      return RuntimeFlags.interruption(runtimeFlags) ? Effect.uninterruptible(carried) : carried
     })
+  }
+
+  /**
+   * Journals with what is written next, or soon by itself. Nobody waits for it: what comes after it in the journal, and the
+   * effects that wait for that, find it there.
+   */
+  later(events: ReadonlyArray<JournalEvent>, at: number, fiber: Fiber.RuntimeFiber<any, any>): void {
+    if (this.closed) return
+    this.queue.push(entry(events, at, true))
+    if (this.writing || this.flushing) return
+    this.flushing = true
+    fiber.currentScheduler.scheduleTask(() => {
+      this.flushing = false
+      if (this.writing || this.closed || this.queue.length === 0) return
+      this.writing = true
+      this.fork(this.within(Effect.uninterruptible(this.next())))
+    }, 0)
   }
 
   /** Takes in what others have written since. */
@@ -121,14 +189,30 @@ export class JournalWriter {
       return Effect.void
     }
     this.writing = true
-    return Effect.uninterruptible(
+    return this.within(Effect.uninterruptible(
       Effect.zipRight(Effect.asVoid(this.takeIn), Effect.suspend(() => this.next()))
-    )
+    ))
   })
 
+  /** In the saga's conversation and tenant, whatever the body has made of the fiber's. */
+  private carry<A, E>(fiber: Fiber.RuntimeFiber<any, any>, effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return fiber.getFiberRef(Correlation.currentCorrelation) === this.correlation
+      ? effect
+      : Effect.locally(effect, Correlation.currentCorrelation, this.correlation)
+  }
+
+  private within<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.withFiberRuntime((fiber) => this.carry(fiber, effect))
+  }
+
+  private rest(own: Entry): Effect.Effect<boolean, TooMuch> {
+    this.writing = false
+    return written(own)
+  }
+
   /** What was queued while one wrote is written by a fiber of its own. */
-  private handOver(entry: Entry): Effect.Effect<boolean, TooMuch> {
-    return Effect.zipRight(this.next(), Effect.as(Deferred.await(entry.done), true))
+  private handOver(own: Entry): Effect.Effect<boolean, TooMuch> {
+    return Effect.zipRight(this.next(), Effect.suspend(() => written(own)))
   }
 
   private next(): Effect.Effect<void> {
@@ -142,82 +226,101 @@ export class JournalWriter {
     }
     const entries = this.queue
     this.queue = []
-    const written = Effect.zipRight(this.drain(entries, 0), Effect.suspend(() => this.next()))
-    return Effect.asVoid(Effect.forkDaemon(Effect.uninterruptible(written)))
+    const drained = Effect.zipRight(this.drain(entries, 0), Effect.suspend(() => this.next()))
+    return Effect.asVoid(Effect.forkDaemon(Effect.uninterruptible(drained)))
   }
 
   private drain(entries: ReadonlyArray<Entry>, attempt: number): Effect.Effect<void> {
     if (this.closed) return this.lose(entries)
-    const at = this.now()
-    const events = entries.flatMap((entry) => entry.events)
-    return this.append(
-      entries,
-      events.map((event) => Envelope.make(event, { id: this.ids(at), occurredAt: at })),
-      at,
-      attempt
-    )
+    const now = this.now()
+    const stored: Array<Stored> = []
+    const events: Array<NewEvent> = []
+    for (const each of entries) {
+      const at = each.at ?? now
+      for (const event of each.events) {
+        stored.push({ event, at })
+        events.push(entryOf(event, this.ids(at), at))
+      }
+    }
+    return this.append(entries, stored, events, attempt)
   }
 
   private append(
     entries: ReadonlyArray<Entry>,
-    envelopes: ReadonlyArray<Envelope.New<JournalEvent>>,
-    at: number,
+    stored: ReadonlyArray<Stored>,
+    events: ReadonlyArray<NewEvent>,
     attempt: number
   ): Effect.Effect<void> {
-    const appended = Sagas.append(this.key, envelopes, { expected: this.version === 0 ? "noStream" : this.version })
-    return Effect.matchCauseEffect(Effect.provide(appended, this.context), {
-      onSuccess: (result) =>
-        Effect.suspend(() => {
-          this.version += envelopes.length
-          envelopes.forEach(({ event }, index) => this.onStored({ event, at }, result.events[index]!.position))
-          return this.tell(entries)
-        }),
-      onFailure: (cause) => {
-        const failure = Cause.failureOrCause(cause)
-        if (Either.isRight(failure)) return this.broken(entries, cause)
-        const error = failure.left
-        switch (error._tag) {
-          case "VersionConflict":
-          case "DuplicateEvent":
-            return Effect.flatMap(this.takeIn, (mine) => mine ? this.drain(entries, attempt) : this.lose(entries))
-          case "InvalidEvent":
-          case "InvalidInput":
-          case "TooLarge":
-            return this.refuse(entries, error)
-          case "StoreError":
-            // With the same ids: what was written although nobody heard of it is not written again.
-            return Effect.zipRight(
-              this.wait(attempt),
-              Effect.suspend(() => this.closed ? this.lose(entries) : this.append(entries, envelopes, at, attempt + 1))
-            )
-          default:
-            return this.broken(entries, cause)
-        }
-      }
+    const expected = this.version === 0 ? "noStream" : this.version
+    return Effect.matchCauseEffect(this.store.append([{ stream: this.stream, expected, events }]), {
+      onSuccess: (result) => this.appended(entries, stored, result),
+      onFailure: (cause) => this.refused(entries, stored, events, attempt, cause)
     })
+  }
+
+  private appended(
+    entries: ReadonlyArray<Entry>,
+    stored: ReadonlyArray<Stored>,
+    result: Appended
+  ): Effect.Effect<void> {
+    this.version += stored.length
+    for (let index = 0; index < stored.length; index++) this.onStored(stored[index]!, result.events[index]!.position)
+    return this.tell(entries)
+  }
+
+  private refused(
+    entries: ReadonlyArray<Entry>,
+    stored: ReadonlyArray<Stored>,
+    events: ReadonlyArray<NewEvent>,
+    attempt: number,
+    cause: Cause.Cause<AppendError>
+  ): Effect.Effect<void> {
+    const failure = Cause.failureOrCause(cause)
+    if (Either.isRight(failure)) return this.broken(entries, cause)
+    const error = failure.left
+    switch (error._tag) {
+      case "VersionConflict":
+      case "DuplicateEvent":
+        return Effect.flatMap(this.takeIn, (mine) => mine ? this.drain(entries, attempt) : this.lose(entries))
+      case "InvalidEvent":
+      case "TooLarge":
+        return this.refuse(entries, error)
+      case "StoreError":
+        // With the same ids: what was written although nobody heard of it is not written again.
+        return Effect.zipRight(
+          this.wait(attempt),
+          Effect.suspend(() => this.closed ? this.lose(entries) : this.append(entries, stored, events, attempt + 1))
+        )
+      default:
+        return this.broken(entries, cause)
+    }
   }
 
   /** One entry that cannot be written does not take the others with it. */
   private refuse(entries: ReadonlyArray<Entry>, error: unknown): Effect.Effect<void> {
-    if (entries.length > 1) return Effect.forEach(entries, (entry) => this.drain([entry], 0), { discard: true })
-    Deferred.unsafeDone(entries[0]!.done, Exit.fail(new TooMuch(error)))
+    if (entries.length > 1) return Effect.forEach(entries, (each) => this.drain([each], 0), { discard: true })
+    const [only] = entries
+    // What comes after it counts on it.
+    if (only!.alone) return this.broken(entries, Cause.die(error))
+    settle(only!, Exit.fail(new TooMuch(error)))
     return Effect.void
   }
 
   /** In the order of the journal, with time between: who hears first acts first. */
   private tell(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
-    if (entries.length === 1) {
-      Deferred.unsafeDone(entries[0]!.done, Exit.void)
+    const awaited = entries.length === 1 ? entries : entries.filter((each) => !each.alone)
+    if (awaited.length <= 1) {
+      for (const each of awaited) settle(each, Exit.void)
       return Effect.void
     }
-    return Effect.forEach(entries, ({ done }) => {
-      Deferred.unsafeDone(done, Exit.void)
+    return Effect.forEach(awaited, (each) => {
+      settle(each, Exit.void)
       return pause
     }, { discard: true })
   }
 
   private lose(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
-    for (const { done } of entries) Deferred.unsafeDone(done, interrupted)
+    for (const each of entries) settle(each, interrupted)
     return Effect.void
   }
 
@@ -231,7 +334,11 @@ export class JournalWriter {
 
   /** Reads on; false where another owner has written, who then has the saga. */
   private readonly takeIn: Effect.Effect<boolean> = Effect.suspend(() => {
-    const page = Effect.provide(Sagas.readPage(this.key, { from: this.version + 1 }), this.context)
+    const page = Effect.provideService(
+      Sagas.readPage(this.key, { from: this.version + 1 }),
+      EventStore,
+      this.store as never
+    )
     return Effect.matchCauseEffect(page, {
       onSuccess: ({ events, more }): Effect.Effect<boolean> => {
         for (const { occurredAt, payload, position } of events) {

@@ -48,6 +48,11 @@ export class Replay {
     return this.intents.slice(this.nextIntent).filter((intent) => !intent.claimed).map((intent) => intent.id)
   }
 
+  /** Whether the body has asked for all of it. */
+  get isOver(): boolean {
+    return this.nextIntent === this.intents.length
+  }
+
   /** What the body asked for at a place when the journal was written, where it has not asked for it now. */
   otherAt(place: string, id: string): string | undefined {
     const there = this.places.get(place)

@@ -9,8 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as HashMap from "effect/HashMap"
-import type * as Scope from "effect/Scope"
-import * as Correlation from "../event/Correlation.ts"
+import type * as Correlation from "../event/Correlation.ts"
 import type { Generator } from "../event/EventId.ts"
 import { type Definition, Running } from "../saga/SagaDefinition.ts"
 import type { InvalidStep } from "../saga/SagaError.ts"
@@ -104,11 +103,13 @@ export class Runner {
       saga: options.definition.contract.name,
       id: options.state.id,
       version: options.state.version,
+      correlation: options.correlation,
       ids: options.ids,
       now: () => this.now(),
       onStored: (stored, position) => this.stored(stored, position),
       onLost: (lost) => this.lost(lost),
-      wait: (attempt) => this.restOrGone(Math.min(5_000, 50 * 2 ** attempt))
+      wait: (attempt) => this.restOrGone(Math.min(5_000, 50 * 2 ** attempt)),
+      fork: (effect) => this.options.fork(effect)
     })
   }
 
@@ -125,11 +126,16 @@ export class Runner {
     return this.closed || this.halted || this.deciding !== undefined
   }
 
+  /** Whether the body is beyond all that the journal holds, and goes on. */
+  isAhead(): boolean {
+    return this.replay.isOver && !this.blocked()
+  }
+
   // ------------------------------------------------------------------------------------------------------------- journal
 
   /** In the saga's conversation and tenant, whatever the body has made of the fiber's. */
   write(events: ReadonlyArray<Journal.JournalEvent>, when?: () => boolean): Effect.Effect<boolean, TooMuch> {
-    return Effect.locally(this.writer.write(events, when), Correlation.currentCorrelation, this.correlation)
+    return this.writer.write(events, when)
   }
 
   /** Writes what the library itself makes, which can always be written. */
@@ -139,7 +145,7 @@ export class Runner {
 
   /** Takes in what others have written. */
   get refresh(): Effect.Effect<void> {
-    return Effect.locally(this.writer.refresh, Correlation.currentCorrelation, this.correlation)
+    return this.writer.refresh
   }
 
   private stored(stored: Stored, position: number): void {
@@ -309,17 +315,12 @@ export class Runner {
     const replay = this.replay = new Replay(this.state)
     const { body, context } = this.definition
     const { round, seed, startedAt } = this.state
-    const provided = Effect.provide(
-      Effect.scoped(Effect.suspend(() => body(payload)) as Effect.Effect<unknown, unknown, Scope.Scope>),
-      Context.add(context, Running, host(this, ""))
-    )
     const { turn } = this
-    this.body = this.fork(
-      Effect.onExit(
-        Effect.supervised(Body.run(provided, { startedAt, seed, round }), this.quiet),
-        (exit) => Deferred.succeed(turn, { _tag: "Exit", exit })
-      )
-    )
+    this.body = this.fork(Body.run(
+      Effect.suspend(() => body(payload)),
+      { startedAt, seed, round, context: Context.add(context, Running, host(this, "")), supervisor: this.quiet },
+      (exit) => Deferred.unsafeDone(turn, Exit.succeed({ _tag: "Exit", exit }))
+    ))
     this.quiet.add(this.body)
     if (replay.unclaimed().length > 0) this.fork(this.watch(replay))
   }
@@ -355,9 +356,7 @@ export class Runner {
 
   /** A fiber of this saga's, which ends with its place in this process. */
   fork(effect: Effect.Effect<unknown, unknown>): Fiber.RuntimeFiber<unknown> {
-    const fiber = this.options.fork(
-      Effect.locally(Effect.exit(effect), Correlation.currentCorrelation, this.correlation)
-    )
+    const fiber = this.options.fork(Body.inConversation(this.correlation, Effect.exit(effect)))
     this.fibers.add(fiber)
     fiber.addObserver(() => this.fibers.delete(fiber))
     return fiber

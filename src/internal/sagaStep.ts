@@ -9,11 +9,12 @@ import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type * as Schedule from "effect/Schedule"
 import * as SchedulePosition from "../resilience/SchedulePosition.ts"
-import { Current, Running, type StepRequest } from "../saga/SagaDefinition.ts"
+import { Current, Running, type StepContext, type StepRequest } from "../saga/SagaDefinition.ts"
 import { OutcomeUnknown, StepTimedOut } from "../saga/SagaError.ts"
 import * as Journal from "../saga/SagaJournal.ts"
-import { begin, claim, held, invalid, orLost, type Restore, turn } from "./sagaActivity.ts"
+import { begin, claimBy, held, invalid, orLost, type Restore, turn } from "./sagaActivity.ts"
 import * as Body from "./sagaBody.ts"
+import { isSmall } from "./sagaEntry.ts"
 import * as Failures from "./sagaFailure.ts"
 import { keyOf } from "./sagaIdentity.ts"
 import type { Activity } from "./sagaMachine.ts"
@@ -23,29 +24,30 @@ import { resumable } from "./sagaSchedule.ts"
 /** A step of a body: from its journal, or run and journaled. */
 export const step = (runner: Runner, parent: string, request: StepRequest): Effect.Effect<any, any, any> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(claim(runner, parent, request.kind, request.name, request.key), (found) => {
+    Effect.withFiberRuntime((fiber) => {
+      const found = claimBy(fiber, runner, parent, request.kind, request.name, request.key)
       if (found._tag === "Refused") return restore(found.why)
+      const { id } = found
       const problem = problemOf(request)
-      if (problem !== undefined) return invalid(runner, found.id, problem.reason, problem.detail)
-      return Effect.flatMap(Effect.context<any>(), (context) => {
-        const run = new StepRun(runner, request, found.id, Context.omit(Running)(context), restore)
-        if (found._tag === "Known") {
-          run.register()
-          return orLost(runner, found.id, run.goOn)
-        }
-        const intended = Journal.StepIntended({
-          step: found.id,
-          place: found.place,
-          name: request.name,
-          kind: request.kind,
-          compensated: request.compensate !== undefined,
-          ...(request.key === undefined ? {} : { key: request.key })
-        })
-        return Effect.flatMap(begin(runner, request.kind, intended), (begun) => {
-          if (!begun) return restore(held(runner))
-          run.register()
-          return orLost(runner, found.id, run.attempt(1))
-        })
+      if (problem !== undefined) return invalid(runner, id, problem.reason, problem.detail)
+      const run = new StepRun(runner, request, id, fiber, restore)
+      if (found._tag === "Known") {
+        run.register()
+        return orLost(runner, id, run.goOn)
+      }
+      const intended: Journal.JournalEvent = {
+        _tag: "SagaStepIntended",
+        step: id,
+        place: found.place,
+        name: request.name,
+        kind: request.kind,
+        compensated: request.compensate !== undefined,
+        ...(request.key === undefined ? {} : { key: request.key })
+      }
+      return Effect.flatMap(begin(runner, request.kind, intended), (begun) => {
+        if (!begun) return restore(held(runner))
+        run.register()
+        return orLost(runner, id, run.attempt(1))
       })
     })
   )
@@ -70,17 +72,26 @@ class StepRun {
   private readonly runner: Runner
   private readonly request: StepRequest
   private readonly id: string
+  /** The body's, in which the step stands. */
+  private readonly fiber: Fiber.RuntimeFiber<any, any>
   private readonly context: Context.Context<any>
   /** Lets in whatever interrupts the fiber. */
   private readonly open: Restore
   /** The same, but for a pivot, which nothing in its saga interrupts. */
   private readonly restore: Restore
 
-  constructor(runner: Runner, request: StepRequest, id: string, context: Context.Context<any>, restore: Restore) {
+  constructor(
+    runner: Runner,
+    request: StepRequest,
+    id: string,
+    fiber: Fiber.RuntimeFiber<any, any>,
+    restore: Restore
+  ) {
     this.runner = runner
     this.request = request
     this.id = id
-    this.context = context
+    this.fiber = fiber
+    this.context = fiber.currentContext as Context.Context<any>
     this.open = restore
     this.restore = request.kind === "pivot" ? (effect) => this.apart(effect) : restore
   }
@@ -100,7 +111,7 @@ class StepRun {
       ask: onUnknown === "ask" && resolve !== undefined
         ? this.within(1, resolve) as Effect.Effect<Option.Option<unknown>>
         : undefined,
-      decode: ParseResult.decodeUnknownEither(success),
+      decode: (value) => ParseResult.decodeUnknownEither(success)(value),
       retry: compensateRetry,
       exhausted: compensateExhausted
     })
@@ -108,21 +119,25 @@ class StepRun {
 
   /** The user's code, with its services and where it runs, under the time and chance of the outside. */
   private within<A, E>(attempt: number, f: (key: string) => Effect.Effect<A, E, any>): Effect.Effect<A, E> {
-    const { runner } = this
-    const { id, round, saga } = runner.state
-    const { keyed } = runner.activity(this.id) ?? { keyed: 1 }
+    return Effect.suspend(() => {
+      const where = this.where(attempt)
+      return Body.outside(Effect.suspend(() => f(where.key)), this.runner.services, this.contextOf(where))
+    })
+  }
+
+  private where(attempt: number): StepContext {
+    const { id, round, saga } = this.runner.state
+    const { keyed } = this.runner.activity(this.id) ?? { keyed: 1 }
     const key = keyOf(saga, id, this.id, keyed, this.request.keyPer)
-    const current = {
-      saga,
-      id,
-      step: this.id,
-      key,
-      compensationKey: `${key}/compensation`,
-      attempt,
-      round
-    }
-    const run = Effect.suspend(() => f(key))
-    return Body.outside(Effect.provide(run, Context.add(this.context, Current, current)), runner.services)
+    return { saga, id, step: this.id, key, compensationKey: `${key}/compensation`, attempt, round }
+  }
+
+  /** What the step may use: all that its body may, but no steps of its own. */
+  private contextOf(where: StepContext): Context.Context<any> {
+    const services = new Map(this.context.unsafeMap)
+    services.delete(Running.key)
+    services.set(Current.key, where)
+    return Context.unsafeMake(services)
   }
 
   /** Runs what a race does not interrupt, and a stop of the engine does. */
@@ -169,10 +184,15 @@ class StepRun {
   })
 
   private answer(known: Activity): Effect.Effect<any, any> {
-    const decoded = ParseResult.decodeUnknownEither(this.request.success)(known.value)
-    return Either.isRight(decoded)
-      ? Effect.as(Body.seen(this.id, known.endedAt ?? 0), decoded.right)
-      : this.open(this.runner.mismatch(`the result of ${this.id} cannot be read`))
+    return this.read(known.value, known.endedAt ?? 0)
+  }
+
+  /** The result as it is journaled, given to the body. */
+  private read(value: unknown, at: number): Effect.Effect<any, any> {
+    const decoded = ParseResult.decodeUnknownEither(this.request.success)(value)
+    if (Either.isLeft(decoded)) return this.open(this.runner.mismatch(`the result of ${this.id} cannot be read`))
+    Body.seenBy(this.fiber, this.id, at)
+    return Effect.succeed(decoded.right)
   }
 
   /** A crash has left open what the last attempt did. */
@@ -211,26 +231,46 @@ class StepRun {
   })
 
   attempt(attempt: number): Effect.Effect<any, any> {
-    const { id, request, restore, runner } = this
+    const { fiber, id, request, restore, runner } = this
     if (runner.closed) return Effect.interrupt
-    const execute = this.within(attempt, request.execute)
-    const limited = request.timeout === undefined ? execute : Effect.timeoutFailCause(execute, {
-      duration: Duration.decode(request.timeout),
-      onTimeout: () => Cause.die(new StepTimedOut({ step: id }))
+    return Effect.suspend(() => {
+      const where = this.where(attempt)
+      const execute = Effect.suspend(() => request.execute(where.key)) as Effect.Effect<any, any>
+      const limited = request.timeout === undefined ? execute : Effect.timeoutFailCause(execute, {
+        duration: Duration.decode(request.timeout),
+        onTimeout: () => Cause.die(new StepTimedOut({ step: id }))
+      })
+      const leave = Body.enter(fiber, runner.services, this.contextOf(where))
+      return Effect.matchCauseEffect(restore(limited), {
+        onFailure: (cause) => {
+          leave()
+          return this.failedAttempt(attempt, cause)
+        },
+        onSuccess: (value) => {
+          leave()
+          return this.succeeded(value)
+        }
+      })
     })
-    return Effect.flatMap(
-      Effect.exit(restore(request.timeout === undefined ? limited : Body.outside(limited, runner.services))),
-      (exit) => Exit.isSuccess(exit) ? this.succeeded(exit.value) : this.failedAttempt(attempt, exit.cause)
-    )
   }
 
   private succeeded(value: unknown): Effect.Effect<any, any> {
-    const { id, open, request, runner } = this
+    const { fiber, id, open, request, runner } = this
     const encoded = ParseResult.encodeUnknownEither(request.success)(value)
     if (Either.isLeft(encoded)) {
       return this.failed(Cause.die(encoded.left), false)
     }
-    const done = Journal.StepDone({ step: id, ...(encoded.right === undefined ? {} : { value: encoded.right }) })
+    const done: Journal.JournalEvent = {
+      _tag: "SagaStepDone",
+      step: id,
+      ...(encoded.right === undefined ? {} : { value: encoded.right })
+    }
+    // With nobody beside it, what follows may be journaled in one piece with it: all of it stands before the next effect runs.
+    if (request.kind !== "pivot" && Body.isAlone(fiber) && runner.isAhead() && isSmall(encoded.right)) {
+      const at = runner.now()
+      runner.writer.later([done], at, fiber)
+      return this.read(encoded.right, at)
+    }
     return Effect.matchCauseEffect(runner.write([done]), {
       onFailure: (cause) => {
         if (Cause.isInterrupted(cause)) return Effect.failCause(cause as Cause.Cause<never>)
