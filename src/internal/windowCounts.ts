@@ -1,5 +1,5 @@
 import * as Part from "./windowPart.ts"
-import { blockOf, Series } from "./windowSeries.ts"
+import { blockOf, geometry as geometryOf, Series } from "./windowSeries.ts"
 
 /** What is kept of a key: how many events it had, and the panes that later windows need. */
 interface Counted<A, S, R> {
@@ -20,7 +20,7 @@ export const make = <A, S, R>(
   const { aggregation } = host
   const { every, size } = shape
   const width = Part.gcd(size, every)
-  const geometry = { aggregation, size, offset: 0 }
+  const geometry = geometryOf(aggregation, size, 0)
   const keys = new Map<string, Counted<A, S, R>>()
   for (const [key, seen, panes] of from) {
     const series = new Series(key, geometry)
@@ -52,7 +52,7 @@ export const make = <A, S, R>(
     advance: () => {},
     open: () =>
       Array.from(keys).flatMap(([key, { seen, series }]) => {
-        const first = series.panes[0]
+        const [first] = series.panes
         if (first === undefined) return []
         const { count, state } = series.anyOver(first.at, seen)!
         return [{ key, start: first.at, end: first.at + size, count, value: aggregation.result(state), update: false }]

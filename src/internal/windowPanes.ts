@@ -1,6 +1,6 @@
 import type { Result } from "../cep/Window.ts"
 import * as Part from "./windowPart.ts"
-import { blockOf, type Pane, Series } from "./windowSeries.ts"
+import { blockOf, geometry as geometryOf, type Pane, Series } from "./windowSeries.ts"
 
 /** Keys with their panes, those first of which windows to come may hold something, in the order in which they are told. */
 export type Stored<S> = ReadonlyArray<
@@ -25,6 +25,7 @@ export const make = <A, S, R>(
   const { aggregation, allowed, emission } = host
   const { every, offset, size } = shape
   const width = Part.gcd(size, every)
+  const geometry = geometryOf(aggregation, size, offset)
   const keys = new Map<string, Series<A, S, R>>()
   /** Those of which windows to come may hold something. */
   const live = new Set<Series<A, S, R>>()
@@ -67,7 +68,7 @@ export const make = <A, S, R>(
   const seriesOf = (key: string): Series<A, S, R> => {
     let series = keys.get(key)
     if (series === undefined) {
-      series = new Series(key, { aggregation, size, offset })
+      series = new Series(key, geometry)
       keys.set(key, series)
     }
     return series
@@ -181,7 +182,7 @@ export const make = <A, S, R>(
         const start = starts.shift()!
         for (const series of panes.get(start)!) {
           series.drop(start + width)
-          if (series.panes.length > 0) continue
+          if (series.last !== undefined) continue
           keys.delete(series.key)
           live.delete(series)
         }

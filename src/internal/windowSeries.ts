@@ -14,7 +14,15 @@ export interface Geometry<A, S, R> {
   readonly aggregation: Aggregation<A, S, R>
   readonly size: number
   readonly offset: number
+  /** Where an answer is put that is looked at at once. */
+  readonly answer: Part.Cell<S>
 }
+
+export const geometry = <A, S, R>(
+  aggregation: Aggregation<A, S, R>,
+  size: number,
+  offset: number
+): Geometry<A, S, R> => ({ aggregation, size, offset, answer: Part.cellOf(aggregation) })
 
 /** The beginning of the block that holds an instant. */
 export const blockOf = ({ offset, size }: Pick<Geometry<any, any, any>, "offset" | "size">, at: number): number =>
@@ -37,7 +45,9 @@ export class Series<A, S, R> {
   /** Whether the windows to come may hold something of it. */
   live = false
   readonly #of: Geometry<A, S, R>
-  readonly #panes: Array<Pane<S>> = []
+  #panes: Array<Pane<S>> = []
+  /** Where the first one is that is still of use. */
+  #head = 0
   #last: Pane<S> | undefined
   /** The block whose panes have their tails. */
   #tails = Number.NaN
@@ -53,7 +63,7 @@ export class Series<A, S, R> {
   }
 
   get panes(): ReadonlyArray<Pane<S>> {
-    return this.#panes
+    return this.#panes.slice(this.#head)
   }
 
   get last(): Pane<S> | undefined {
@@ -84,11 +94,12 @@ export class Series<A, S, R> {
   /** Takes the first panes away, up to an instant, exclusive. */
   drop(before: number): void {
     const panes = this.#panes
-    while (panes.length > 0 && panes[0]!.at < before) {
-      panes.shift()
-      this.#taken--
-    }
-    if (panes.length === 0) this.#last = undefined
+    while (this.#head < panes.length && panes[this.#head]!.at < before) this.#head++
+    if (this.#head === panes.length) this.#last = undefined
+    if (this.#head < 32 || this.#head * 2 < panes.length) return
+    this.#panes = panes.slice(this.#head)
+    this.#taken -= this.#head
+    this.#head = 0
   }
 
   /** A window, of all that are asked for one after the other, and the block of its beginning. The answer is for looking at, now. */
@@ -105,11 +116,13 @@ export class Series<A, S, R> {
     if (pane.at >= middle) return this.#frontUntil(middle, first, to)
     this.#makeTails(block, first)
     const front = this.#frontUntil(middle, first, to)
-    const left = { count: pane.tailCount, state: pane.tail }
-    if (front === undefined) return left
-    left.state = aggregation.copy(left.state)
-    Part.mergeInto(aggregation, left, front)
-    return left
+    const answer = this.#of.answer
+    answer.count = pane.tailCount
+    answer.state = pane.tail
+    if (front === undefined) return answer
+    answer.count += front.count
+    answer.state = aggregation.merge(aggregation.copy(pane.tail), front.state)
+    return answer
   }
 
   /** The same, of any window at any time, and for keeping. */
@@ -134,10 +147,10 @@ export class Series<A, S, R> {
   /** The first pane at an instant or after it. */
   #from(at: number): number {
     const panes = this.#panes
-    let low = 0
+    let low = this.#head
     let high = panes.length
     // of what is asked for most, the first has it, or the last
-    if (high === 0 || panes[0]!.at >= at) return 0
+    if (low === high || panes[low]!.at >= at) return low
     if (panes[high - 1]!.at < at) return high
     while (low < high) {
       const middle = (low + high) >>> 1
