@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type { Settlement } from "../bus/BusDriver.ts"
 import { BusError } from "../bus/BusError.ts"
-import { type Message, priorities } from "../bus/Message.ts"
+import type { Message } from "../bus/Message.ts"
 import * as Process from "./lease.ts"
 import * as Batch from "./postgresBatch.ts"
 import { reasonOf, storeError } from "./postgresErrors.ts"
@@ -245,7 +245,7 @@ export const make = (
       ),
     claim: (group, member, max, now) =>
       Effect.map(runOnce("EventBus.consume", texts.claim, [group, member, max, now ?? null]), (rows) => {
-        const [place, , outcome, , , next] = rows[0]!
+        const [place, , outcome, next] = rows[0]!
         if (place !== null) return { _tag: "taken", taken: rows.map(takenOf) }
         if (outcome === "none") return { _tag: "none", next: next === null ? undefined : Number(next) }
         return { _tag: outcome }
@@ -342,32 +342,23 @@ const places = (count: number): string => Array.from({ length: count }, (_, inde
 /** Written here: `pg` would quote each number. */
 const arrayOf = (numbers: ReadonlyArray<number>): string => `{${numbers.join(",")}}`
 
-/** What a claim's row leaves out is as it mostly is (`bus_claim`). 64-bit integers come as text. */
+/** 64-bit integers come as text. */
 const takenOf = (row: Row): Taken => {
-  const publishedAt = Number(row[4])
-  const type: string = row[11]
-  const text: string | null = row[17]
-  const bytes: Buffer | null = row[18]
+  const text: string | null = row[9]
+  const bytes: Buffer | null = row[10]
   return {
     place: Number(row[0]),
     deliveries: row[1],
     state: row[2] ?? undefined,
-    message: Rows.message({
-      occurredAt: row[3] === null ? publishedAt : Number(row[3]),
-      publishedAt,
-      readyAt: row[5] === null ? publishedAt : Number(row[5]),
-      expiresAt: row[6] === null ? null : Number(row[6]),
-      schemaVersion: row[7] ?? 1,
-      retries: row[8],
-      priority: row[9] ?? priorities.normal,
-      id: row[10],
-      type,
-      subject: row[12] ?? type,
-      source: row[13] ?? "/",
-      key: row[14],
-      metadata: row[15],
-      format: row[16] ?? "json",
-      payload: text === null ? bytes! : bytes === null ? text : bytes.toString()
-    })
+    message: Rows.message(
+      Number(row[3]),
+      row[4],
+      row[5],
+      row[6],
+      row[7],
+      row[8],
+      text === null ? bytes! : bytes === null ? text : bytes.toString(),
+      row[11]
+    )
   }
 }

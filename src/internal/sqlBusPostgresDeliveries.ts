@@ -1,4 +1,3 @@
-import { priorities } from "../bus/Message.ts"
 import { classOf, clockOf, planned, type Table } from "./sqlBusPostgresTables.ts"
 
 /**
@@ -21,15 +20,13 @@ const candidates = (table: Table): string =>
  * are seen by one at a time, and nobody skips what another has locked. The commit does not wait for the disk: a claim that a
  * crash of the server forgets is a message that is delivered again.
  *
- * What is so with nearly every message is not said: the columns are null that are the same as another, or as they mostly are
- * (`sqlBusPostgres` reads them). Without a message there is one row whose `place` is null: its `state` says why, its `ready_at` in how
- * many milliseconds the next is due.
+ * What is so with nearly every message is left out (`rest`; `sqlBusRows` reads it). Without a message there is one row whose
+ * `place` is null: its `state` says why, its `published_at` in how many milliseconds the next is due.
  */
 export const claim = (table: Table): string =>
   `CREATE FUNCTION ${table("bus_claim")}(the_group int4, the_member int8, most int4, given_now int8)
-RETURNS TABLE (place int8, deliveries int4, state text, occurred_at int8, published_at int8, ready_at int8,
-  expires_at int8, schema_version int4, retries int4, priority int2, id text, type text, subject text, source text,
-  key text, metadata text, format text, payload text, payload_bytes bytea) LANGUAGE plpgsql ${planned} AS $body$
+RETURNS TABLE (place int8, deliveries int4, state text, published_at int8, id text, type text, priority int2, key text,
+  metadata text, payload text, payload_bytes bytea, rest text) LANGUAGE plpgsql ${planned} AS $body$
 #variable_conflict use_column
 DECLARE
   clock int8;
@@ -75,14 +72,14 @@ BEGIN
     state := CASE WHEN EXISTS (SELECT FROM ${
     table("bus_groups")
   } AS g WHERE g.id = the_group) THEN 'none' ELSE 'ended' END;
-    SELECT greatest(0, min(w.at) - clock) INTO ready_at FROM ${table("bus_deliveries")} AS w
+    SELECT greatest(0, min(w.at) - clock) INTO published_at FROM ${table("bus_deliveries")} AS w
       WHERE w.bus_group = the_group AND w.stage = 2;
     RETURN NEXT;
     RETURN;
   END IF;
   IF moved > 0 THEN
     state := 'none';
-    ready_at := 0;
+    published_at := 0;
     RETURN NEXT;
     RETURN;
   END IF;
@@ -92,10 +89,12 @@ BEGIN
       FROM unnest(tids) WITH ORDINALITY AS c(tid, n) WHERE d.ctid = c.tid
       RETURNING c.n, d.place, d.deliveries, d.state, d.message
   )
-  SELECT t.place, t.deliveries, t.state, nullif(m.occurred_at, m.published_at), m.published_at,
-    nullif(m.ready_at, m.published_at), m.expires_at, nullif(m.schema_version, 1), m.retries,
-    nullif(m.priority, ${priorities.normal}::int2), m.id::text, m.type::text, nullif(m.subject, m.type)::text,
-    nullif(m.source, '/')::text, m.key::text, m.metadata, nullif(m.format, 'json')::text, m.payload, m.payload_bytes
+  SELECT t.place, t.deliveries, t.state, m.published_at, m.id::text, m.type::text, m.priority, m.key::text, m.metadata,
+    m.payload, m.payload_bytes,
+    CASE WHEN m.occurred_at = m.published_at AND m.ready_at = m.published_at AND m.expires_at IS NULL
+      AND m.schema_version = 1 AND m.retries IS NULL AND m.subject = m.type AND m.source = '/' AND m.format = 'json'
+    THEN NULL ELSE json_build_array(m.occurred_at, m.ready_at, m.expires_at, m.schema_version, m.retries, m.subject,
+      m.source, m.format)::text END
   FROM taken AS t JOIN ${table("bus_messages")} AS m ON m.seq = t.message ORDER BY t.n;
 END $body$`
 

@@ -20,41 +20,46 @@ export const registry = (rows: ReadonlyArray<ReadonlyArray<any>>): Registry => (
   }))
 })
 
-/** A message out of its columns. */
-export const message = (row: {
-  readonly occurredAt: number
-  readonly publishedAt: number
-  readonly readyAt: number
-  readonly expiresAt: number | null
-  readonly schemaVersion: number
-  readonly retries: number | null
-  readonly priority: number
-  readonly id: string
-  readonly type: string
-  readonly subject: string
-  readonly source: string
-  readonly key: string | null
-  readonly metadata: string
-  readonly format: string
-  readonly payload: Serialized
-}): Message => {
+/**
+ * A message out of the columns of a claim. `rest` is a JSON array of what it does not say of most: when it happened and may be
+ * delivered, where that is not when it was published; when it expires, its schema version, its retries, its subject where
+ * that is not its type, its source, its format.
+ */
+export const message = (
+  publishedAt: number,
+  id: string,
+  type: string,
+  priority: number,
+  key: string | null,
+  metadata: string,
+  payload: Serialized,
+  rest: string | null
+): Message => {
   const made: { -readonly [K in keyof Message]: Message[K] } = {
-    id: row.id,
-    type: row.type,
-    subject: row.subject,
-    schemaVersion: row.schemaVersion,
-    source: row.source,
-    occurredAt: row.occurredAt,
-    publishedAt: row.publishedAt,
-    readyAt: row.readyAt,
-    priority: row.priority,
-    metadata: row.metadata,
-    format: row.format,
-    payload: row.payload
+    id,
+    type,
+    subject: type,
+    schemaVersion: 1,
+    source: "/",
+    occurredAt: publishedAt,
+    publishedAt,
+    readyAt: publishedAt,
+    priority,
+    metadata,
+    format: "json",
+    payload
   }
-  if (row.expiresAt !== null) made.expiresAt = row.expiresAt
-  if (row.key !== null) made.key = row.key
-  if (row.retries !== null) made.retries = row.retries
+  if (key !== null) made.key = key
+  if (rest === null) return made
+  const [occurredAt, readyAt, expiresAt, schemaVersion, retries, subject, source, format] = JSON.parse(rest)
+  made.occurredAt = occurredAt
+  made.readyAt = readyAt
+  made.schemaVersion = schemaVersion
+  made.subject = subject
+  made.source = source
+  made.format = format
+  if (expiresAt !== null) made.expiresAt = expiresAt
+  if (retries !== null) made.retries = retries
   return made
 }
 

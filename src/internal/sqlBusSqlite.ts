@@ -153,6 +153,9 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
 
   // ---------------------------------------------------------------------------------------------------------- claims
 
+  /** Subscriptions that had something when they were last asked. */
+  const busy = new Set<number>()
+
   /** Of each level of priority the first, and of those the first by age. */
   const candidates = (group: number, max: number, now: number): ReadonlyArray<Row> => {
     const found: Array<Row> = []
@@ -323,8 +326,13 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
         endUnused()
       }),
     claim: (group, member, max, now = 0) => {
-      const take = transact("EventBus.consume", () => claim(group, member, max, now))
-      if (!shared) return take
+      const take = transact("EventBus.consume", () => {
+        const answer = claim(group, member, max, now)
+        if (answer._tag === "taken") busy.add(group)
+        else busy.delete(group)
+        return answer
+      })
+      if (!shared || busy.has(group)) return take
       // A look does not need the write lock.
       return Effect.flatMap(
         read("EventBus.consume", (run) => nothing(run, group, now)),
@@ -381,21 +389,5 @@ const takenOf = (row: Row): Taken => ({
   place: row[0],
   deliveries: row[1] + 1,
   state: row[2] ?? undefined,
-  message: Rows.message({
-    occurredAt: row[7],
-    publishedAt: row[8],
-    readyAt: row[9],
-    expiresAt: row[10],
-    schemaVersion: row[11],
-    retries: row[12],
-    id: row[13],
-    type: row[14],
-    subject: row[15],
-    source: row[16],
-    metadata: row[17],
-    format: row[18],
-    payload: row[19],
-    priority: row[20],
-    key: row[21]
-  })
+  message: Rows.message(row[7], row[8], row[9], row[5], row[6], row[10], row[11], row[12])
 })
