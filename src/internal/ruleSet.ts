@@ -7,6 +7,7 @@ import type { Raw } from "../event/Envelope.ts"
 import * as EventCodec from "../event/EventCodec.ts"
 import * as Compile from "./cepCompile.ts"
 import * as Element from "./cepElement.ts"
+import { unrecorded } from "./unrecorded.ts"
 
 /** An event that rules look at: as it was recorded, or as somebody has it at hand. */
 export type Fact =
@@ -222,21 +223,9 @@ const sentOf = ({ codec, name }: Definition, ids: WeakMap<object, string>, event
 /** Reads an event that was sent or kept, brought up to the present version. */
 export const eventOf = (
   { codec }: Pick<Definition, "codec">,
-  { id, payload, schemaVersion, type }: Omit<Sent, "step">
+  event: Omit<Sent, "step">
 ): Either.Either<object, EventCodec.DecodeError> =>
-  Either.map(codec.decode({ ...nowhere, id, type, schemaVersion, payload }), (recorded) => recorded.payload as object)
-
-/** What is not known, and not asked, of an event that is in a match. */
-const nowhere: Omit<Raw, "id" | "type" | "schemaVersion" | "payload"> = {
-  stream: "" as Raw["stream"],
-  version: 0 as Raw["version"],
-  position: 0 as Raw["position"],
-  metadata: {},
-  source: "/",
-  tags: [],
-  occurredAt: undefined as never,
-  recordedAt: undefined as never
-}
+  Either.map(codec.decode(unrecorded(event)), (recorded) => recorded.payload as object)
 
 /** Events of a rule as they are kept, their ids with them. */
 const eventsOf = (definition: Definition, ids: WeakMap<object, string>): Schema.Schema<object, any> =>

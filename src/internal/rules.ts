@@ -22,6 +22,7 @@ import type { StoreError } from "../store/StoreError.ts"
 import * as Faults from "./faults.ts"
 import { keepOn } from "./keepOn.ts"
 import * as RuleSet from "./ruleSet.ts"
+import { unrecorded } from "./unrecorded.ts"
 
 export const matchType = "RuleMatched"
 
@@ -284,20 +285,10 @@ export const fromBus = (
         ? Effect.void
         : feed.push([{
           _tag: "Raw",
-          raw: {
-            id: delivery.id,
-            type: event._tag,
-            schemaVersion: event.schemaVersion,
-            payload: event.payload,
-            stream: delivery.subject as Raw["stream"],
-            version: 0 as Raw["version"],
-            position: 0 as Raw["position"],
-            metadata: delivery.metadata,
-            source: delivery.source,
-            tags: [],
-            occurredAt: delivery.occurredAt,
-            recordedAt: delivery.publishedAt
-          }
+          raw: unrecorded(
+            { id: delivery.id, type: event._tag, schemaVersion: event.schemaVersion, payload: event.payload },
+            delivery
+          )
         }]),
     onError: { InvalidEvent: OnError.inherit, MessageTooLarge: OnError.deadLetter, BusError: OnError.inherit }
   }))

@@ -8,6 +8,8 @@ import * as Event from "../event/Event.ts"
 import * as EventCodec from "../event/EventCodec.ts"
 import { InvalidInput } from "../event/InvalidInput.ts"
 import * as Instant from "./instant.ts"
+import { unrecorded } from "./unrecorded.ts"
+import * as PlainSchema from "./plainSchema.ts"
 
 /** What a subscription is of, and how its messages become what its handler is given. */
 export type Source = Decoded | Whole
@@ -21,6 +23,8 @@ interface Decoded {
     payload: unknown,
     metadata: Metadata
   ) => Either.Either<unknown, EventCodec.DecodeError>
+  /** The same of a payload as its publisher had it, where it need not be parsed for that; the event shares nothing with it. */
+  readonly copy: (message: Message, payload: unknown) => unknown
   readonly key: ((event: any) => string | undefined) | undefined
 }
 
@@ -44,6 +48,7 @@ export const ofEvents = (options: {
         selector: Selector.types(Event.storedTypes(options.events)),
         decode: (message: Message, payload: unknown, metadata: Metadata) =>
           Either.map(codec.decode(rawOf(message, payload, metadata)), (recorded) => recorded.payload),
+        copy: copier(options.events),
         key: options.key
       }
     },
@@ -76,6 +81,10 @@ export const ofSubjects = (options: {
             types.has(message.type)
               ? Either.map(known.decode(message, payload, metadata), (event) => selected(message, event))
               : Either.right(selected(message, payload)),
+          copy: (message, payload) => {
+            const event = known.copy(message, payload)
+            return event === undefined ? undefined : selected(message, event)
+          },
           key: options.key
         }
       })
@@ -88,20 +97,30 @@ export const ofMessages = ({ key }: { readonly key?: Whole["key"] }): Source => 
   key
 })
 
+/** Copies events of the types whose Schema is plain, of its present version. */
+const copier = (events: ReadonlyArray<Event.Any>): Decoded["copy"] => {
+  const copies = new Map<string, { readonly version: number; readonly copy: (payload: unknown) => unknown }>()
+  for (const { schema, tag, version } of Event.group<any>(events).entries.values()) {
+    const copy = PlainSchema.copyOf(schema.ast, { errors: "all" })
+    if (copy !== undefined) copies.set(tag, { version, copy })
+  }
+  return ({ schemaVersion, type }, payload) => {
+    const known = copies.get(type)
+    if (known === undefined || known.version !== schemaVersion) return undefined
+    const copied = known.copy(payload)
+    return copied === PlainSchema.left ? undefined : copied
+  }
+}
+
 const utc = Instant.utcs()
 
-/** As an event that was recorded nowhere. */
-const rawOf = (message: Message, payload: unknown, metadata: Metadata): Raw => ({
-  id: message.id,
-  stream: message.subject as Raw["stream"],
-  version: 0 as Raw["version"],
-  position: 0 as Raw["position"],
-  type: message.type,
-  schemaVersion: message.schemaVersion,
-  payload,
-  metadata,
-  source: message.source,
-  tags: [],
-  occurredAt: utc(message.occurredAt),
-  recordedAt: utc(message.publishedAt)
-})
+const rawOf = (message: Message, payload: unknown, metadata: Metadata): Raw => {
+  const { id, occurredAt, publishedAt, schemaVersion, source, subject, type } = message
+  return unrecorded({ id, type, schemaVersion, payload }, {
+    subject,
+    metadata,
+    source,
+    occurredAt: utc(occurredAt),
+    publishedAt: utc(publishedAt)
+  })
+}
