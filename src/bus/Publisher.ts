@@ -12,6 +12,7 @@ import * as Event from "../event/Event.ts"
 import * as EventCodec from "../event/EventCodec.ts"
 import { type Fault, InvalidEvent } from "../event/InvalidInput.ts"
 import * as AtOnce from "../internal/atOnce.ts"
+import * as PlainSchema from "../internal/plainSchema.ts"
 import * as EventBus from "./EventBus.ts"
 
 /**
@@ -80,6 +81,8 @@ export const make = <const Es extends ReadonlyArray<Event.Any>>(
   events: Event.UniqueTags<Es>
 ): Publisher<Es[number]["Type"]> => {
   const codec: EventCodec.EventCodec<any> = EventCodec.make(Event.group<any>(events as any), {})
+  // what such Schemas encode is a copy, and no value of the caller's is in it
+  const own = Array.from(codec.entries.values()).every(({ schema }) => PlainSchema.isPlain(schema.ast))
   const publishWith = <A>(
     given: ReadonlyArray<unknown>,
     options: Options | undefined,
@@ -91,7 +94,7 @@ export const make = <const Es extends ReadonlyArray<Event.Any>>(
       if (Either.isLeft(messages)) return Effect.fail(messages.left)
       const now = AtOnce.of(bus.publish)
       if (now === undefined) return Effect.map(bus.publish(messages.right), answer)
-      const receipts = now(messages.right, fiber)
+      const receipts = now(messages.right, fiber, own)
       return Either.isLeft(receipts) ? Effect.fail(receipts.left) : Effect.succeed(answer(receipts.right))
     })
   const publishAll = (events: ReadonlyArray<unknown>, options?: Options) => publishWith(events, options, all)
@@ -114,17 +117,17 @@ const encode = (
     const envelope = Envelope.isNew(each) ? each : undefined
     const encoded = codec.encodeInto(envelope === undefined ? each : envelope.event, `events[${index}]`, faults)
     if (encoded === undefined) continue
-    messages.push({
-      ...options,
+    const message = {
+      id: envelope?.id,
       type: encoded.type,
       subject: codec.entries.get(encoded.type)!.subject,
       schemaVersion: encoded.schemaVersion,
       payload: encoded.payload,
-      id: envelope?.id,
       occurredAt: envelope?.occurredAt,
       source: envelope?.source,
       metadata: envelope?.metadata
-    })
+    }
+    messages.push(options === undefined ? message : { ...options, ...message })
   }
   return faults.length === 0
     ? Either.right(messages)

@@ -13,6 +13,7 @@ import * as AST from "effect/SchemaAST"
 import { encoderOf, pathOf } from "../internal/eventEncoder.ts"
 import { storedTypes, tagsOfType } from "../internal/eventTypes.ts"
 import * as Faults from "../internal/faults.ts"
+import * as PlainSchema from "../internal/plainSchema.ts"
 import type { Raw, Recorded } from "./Envelope.ts"
 import { withPayload } from "./Envelope.ts"
 import type { Any, Entry, Group } from "./Event.ts"
@@ -304,7 +305,17 @@ const decoderOf = (entry: Entry): Decoder => {
 
 const allErrors = { errors: "all" } as const
 
-const decodeUnknown = (schema: Schema.Schema<any, any>) => ParseResult.decodeUnknownEither(schema, allErrors)
+const decodeUnknown = (
+  schema: Schema.Schema<any, any>
+): (value: unknown) => Either.Either<unknown, ParseResult.ParseIssue> => {
+  const decode = ParseResult.decodeUnknownEither(schema, allErrors)
+  const copy = PlainSchema.copyOf(schema.ast, allErrors)
+  if (copy === undefined) return decode
+  return (value) => {
+    const copied = copy(value)
+    return copied === PlainSchema.left ? decode(value) : Either.right(copied)
+  }
+}
 
 /** A payload of another house may leave the tag to its envelope. */
 const tagged = (tag: string, payload: unknown): unknown =>

@@ -5,7 +5,6 @@
  */
 import * as Context from "effect/Context"
 import { randomFillSync } from "node:crypto"
-import { v7 } from "uuid"
 import * as Faults from "../internal/faults.ts"
 
 /**
@@ -31,18 +30,37 @@ export type Generator = (millis: number) => string
  * @since 0.1.0
  * @category generators
  */
-export const uuid7: Generator = (millis) => v7({ msecs: millis, rng: nextRandom })
-
-/** Drawn by the page: a draw costs more than the bytes. */
-const random = new Uint8Array(8_192)
-let drawn = random.length
-
-const nextRandom = (): Uint8Array => {
-  if (drawn === random.length) {
-    randomFillSync(random)
-    drawn = 0
+export const uuid7: Generator = (millis) => {
+  if (millis !== lastMillis) {
+    const time = (((Math.floor(millis) % beyond) + beyond) % beyond).toString(16).padStart(12, "0")
+    prefix = `${time.slice(0, 8)}-${time.slice(8)}-7`
+    lastMillis = millis
   }
-  return random.subarray(drawn, drawn += 16)
+  if (drawn === digits.length) draw()
+  const at = drawn
+  drawn += perId
+  const digit = digits.charCodeAt(at)
+  return prefix + digits.slice(at + 1, at + 4) + variants[(digit < 97 ? digit : digit - 87) & 3]! +
+    digits.slice(at + 4, at + 7) + "-" + digits.slice(at + 7, at + perId)
+}
+
+/** An id has 48 bits of time. */
+const beyond = 2 ** 48
+let lastMillis = Number.NaN
+let prefix = ""
+
+/** Its two highest bits are fixed. */
+const variants = ["-8", "-9", "-a", "-b"]
+
+/** Random digits, drawn by the page: a draw costs more than the bytes, and so does writing bytes as digits one by one. */
+const perId = 19
+const random = new Uint8Array(perId * 256)
+let digits = ""
+let drawn = 0
+
+const draw = (): void => {
+  digits = Buffer.from(randomFillSync(random).buffer).toString("hex")
+  drawn = 0
 }
 
 /**

@@ -6,8 +6,11 @@ const atOnce: unique symbol = Symbol("effect-skald/atOnce")
 
 type Fibers = Fiber.RuntimeFiber<any, any>
 
-/** What an operation does where no time need pass: plain code that the calling fiber runs. */
-export type AtOnce<I, A, E> = (input: I, fiber: Fibers) => Either.Either<A, E>
+/**
+ * What an operation does where no time need pass: plain code that the calling fiber runs. What is `checked` holds JSON values that
+ * nobody else changes, and that were looked at.
+ */
+export type AtOnce<I, A, E> = (input: I, fiber: Fibers, checked?: boolean) => Either.Either<A, E>
 
 /**
  * Says of an operation how it is done at once. That goes with the function: whoever puts another in its place (a claim check, a

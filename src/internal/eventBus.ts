@@ -70,7 +70,8 @@ const makeEncoded = <C extends Driver.Capability>(
     /** What is to be published; `closed` and faulty messages are told. */
     const ready = (
       given: ReadonlyArray<NewMessage>,
-      fiber: Fiber.RuntimeFiber<any, any>
+      fiber: Fiber.RuntimeFiber<any, any>,
+      checked: boolean
     ): Either.Either<ReadonlyArray<Message>, PublishError> =>
       closed
         ? Either.left(new BusError({ reason: "closed", operation: "EventBus.publish" }))
@@ -81,7 +82,8 @@ const makeEncoded = <C extends Driver.Capability>(
           nextId,
           format: formats.write,
           limits: driver.limits,
-          can
+          can,
+          checked
         })
 
     const receipts = (messages: ReadonlyArray<Message>): ReadonlyArray<Receipt> => {
@@ -91,7 +93,7 @@ const makeEncoded = <C extends Driver.Capability>(
 
     const send = (given: ReadonlyArray<NewMessage>) =>
       Effect.withFiberRuntime<ReadonlyArray<Receipt>, PublishError>((fiber) => {
-        const made = ready(given, fiber)
+        const made = ready(given, fiber, false)
         if (Either.isLeft(made)) return Effect.fail(made.left)
         const messages = made.right
         if (messages.length === 0) return Effect.succeed([])
@@ -101,14 +103,15 @@ const makeEncoded = <C extends Driver.Capability>(
     const sendNow = AtOnce.of(driver.publish)
     const publish = sendNow === undefined ? send : AtOnce.also(
       (given: ReadonlyArray<NewMessage>) =>
-        Effect.withFiberRuntime<ReadonlyArray<Receipt>, PublishError>((fiber) => publishNow(given, fiber)),
-      (given, fiber) => publishNow(given, fiber)
+        Effect.withFiberRuntime<ReadonlyArray<Receipt>, PublishError>((fiber) => publishNow(given, fiber, false)),
+      (given, fiber, checked) => publishNow(given, fiber, checked === true)
     )
     const publishNow = (
       given: ReadonlyArray<NewMessage>,
-      fiber: Fiber.RuntimeFiber<any, any>
+      fiber: Fiber.RuntimeFiber<any, any>,
+      checked: boolean
     ): Either.Either<ReadonlyArray<Receipt>, PublishError> => {
-      const made = ready(given, fiber)
+      const made = ready(given, fiber, checked)
       if (Either.isLeft(made)) return Either.left(made.left)
       if (made.right.length === 0) return Either.right([])
       const sentNow = sendNow!(made.right, fiber)

@@ -7,34 +7,40 @@ import type { Fault } from "../event/InvalidInput.ts"
 import * as EventTypes from "./eventTypes.ts"
 import * as Faults from "./faults.ts"
 import * as Json from "./json.ts"
+import * as PlainSchema from "./plainSchema.ts"
 
 /** Encodes one type of event, saying all that is wrong with an event. */
 export const encoderOf = (entry: Entry) => {
   const encodeEvent = ParseResult.encodeUnknownEither(entry.schema as Schema.Schema<any, any>, { errors: "all" })
+  const copy = PlainSchema.copyOf(entry.schema.ast, { errors: "all" })
   const dropsKeys = EventTypes.hasRecord(entry.schema.ast)
   return (event: unknown, path: string, faults: Array<Fault>): Encoded | undefined => {
     const before = faults.length
     const found = Faults.into(faults)
-    let payload: Either.Either<unknown, ParseResult.ParseIssue>
+    let payload: unknown = PlainSchema.left
     // A Schema may throw for what it was not made for: a cycle overflows the stack.
     try {
-      payload = encodeEvent(event)
+      if (copy !== undefined) payload = copy(event)
+      if (payload === PlainSchema.left) {
+        const encoded = encodeEvent(event)
+        if (Either.isLeft(encoded)) {
+          for (const issue of ParseResult.ArrayFormatter.formatIssueSync(encoded.left)) {
+            found.add(pathOf(path, issue.path), issue.message)
+          }
+          return undefined
+        }
+        payload = encoded.right
+      }
       if (dropsKeys) Json.checkKeys(event, path, found)
     } catch (cause) {
       found.add(path, `cannot be encoded: ${String(cause)}`)
       return undefined
     }
-    if (Either.isLeft(payload)) {
-      for (const issue of ParseResult.ArrayFormatter.formatIssueSync(payload.left)) {
-        found.add(pathOf(path, issue.path), issue.message)
-      }
-      return undefined
-    }
-    Json.check(payload.right, path, found)
+    Json.check(payload, path, found)
     const tags = entry.tagsOf === undefined ? noTags : tagsOf(entry.tagsOf, event, `${path}.tags`, found)
     return faults.length > before
       ? undefined
-      : { type: entry.tag, schemaVersion: entry.version, payload: payload.right, tags }
+      : { type: entry.tag, schemaVersion: entry.version, payload, tags }
   }
 }
 

@@ -65,7 +65,7 @@ export const make = (history: number): Memory => {
   }
 
   const wakeAll = (group: Group): void => {
-    for (const wake of group.waiting) wake()
+    if (group.waiting.size > 0) { for (const wake of group.waiting) wake() }
   }
 
   const publish = (messages: ReadonlyArray<Message>, now: number): void => {
@@ -128,8 +128,8 @@ export const make = (history: number): Memory => {
     limits: { payload: 67_108_864, messages: 100_000 },
     publish: AtOnce.also(
       (messages: ReadonlyArray<Message>) => timed((now) => publish(messages, now)),
-      (messages, fiber) => {
-        publish(messages, nowOf(fiber))
+      (messages) => {
+        if (messages.length > 0) publish(messages, messages[0]!.publishedAt)
         return published
       }
     ),

@@ -5,9 +5,9 @@ import type { Metadata } from "../event/Envelope.ts"
  * id, and is neither written nor parsed as JSON, which would cost as much as the payload does.
  */
 
-/** Whether metadata says no more than that a message of this id begins a conversation. */
-export const isOwnConversation = (metadata: Metadata, id: string): boolean => {
-  if (metadata.correlationId !== id || !isPlain(id)) return false
+/** Whether metadata says no more than that a message of this id begins a conversation. A UUID needs no look. */
+export const isOwnConversation = (metadata: Metadata, id: string, isUuid: boolean): boolean => {
+  if (metadata.correlationId !== id || !(isUuid || isPlain(id))) return false
   for (const member in metadata) if (member !== "correlationId") return false
   return true
 }

@@ -16,6 +16,7 @@ import * as Instant from "./instant.ts"
 import * as Json from "./json.ts"
 import * as MessageMetadata from "./messageMetadata.ts"
 import * as MetadataCheck from "./metadataCheck.ts"
+import * as Remembered from "./rememberedMessage.ts"
 
 /** What a message is made with beside what its publisher says. */
 export interface Surroundings {
@@ -26,6 +27,8 @@ export interface Surroundings {
   readonly format: Format
   readonly limits: Driver.Limits
   readonly can: ReadonlySet<Driver.Capability>
+  /** Whether the payloads are JSON values that were looked at, and that nobody else changes. */
+  readonly checked: boolean
 }
 
 /** Checks what is to be published and makes it ready for the driver, or says all that is wrong with it. */
@@ -85,7 +88,8 @@ const makeMessage = (
   const { now } = around
   const before = faults.all.length
   const id = given.id ?? around.nextId(now)
-  const idProblem = given.id === undefined && around.nextId === EventId.uuid7 ? undefined : EventId.problem(id)
+  const isOurs = given.id === undefined && around.nextId === EventId.uuid7
+  const idProblem = isOurs ? undefined : EventId.problem(id)
   check("id", idProblem)
   check("type", problemOfType(given.type))
   const subject = given.subject ?? given.type
@@ -93,7 +97,7 @@ const makeMessage = (
   const schemaVersion = given.schemaVersion ?? 1
   check("schemaVersion", Faults.countProblem(schemaVersion, 1))
   if (given.payload === undefined) faults.add(path("payload"), "must be a JSON value, got undefined")
-  else if (!Json.isValue(given.payload)) Json.check(given.payload, path("payload"), faults)
+  else if (!around.checked && !Json.isValue(given.payload)) Json.check(given.payload, path("payload"), faults)
   const source = given.source ?? around.correlation.source ?? "/"
   check("source", problemOfSource(source))
   if (given.key !== undefined) check("key", Faults.nameProblem(given.key))
@@ -106,7 +110,7 @@ const makeMessage = (
   if (readyAt > now && !around.can.has("delay")) check("delay", "is not known to this driver")
   // a faulty id is told once
   const metadata = metadataOf(given, idProblem === undefined ? id : "-", around)
-  const alone = MessageMetadata.isOwnConversation(metadata, id)
+  const alone = MessageMetadata.isOwnConversation(metadata, id, isOurs)
   if (!alone) MetadataCheck.check(metadata, () => path("metadata"), faults)
   if (metadata.tenant !== undefined) check("metadata.tenant", Faults.nameProblem(metadata.tenant))
   if (faults.all.length > before) return undefined
@@ -127,6 +131,7 @@ const makeMessage = (
   if (ttl !== undefined) message.expiresAt = now + ttl
   if (given.key !== undefined) message.key = given.key
   if (given.retries !== undefined) message.retries = given.retries
+  if (around.checked) Remembered.put(message, given.payload, alone)
   return message
 }
 

@@ -5,6 +5,7 @@ import type { Garbled, Message } from "../bus/Message.ts"
 import type { Delivery } from "../bus/Subscription.ts"
 import type { Metadata } from "../event/Envelope.ts"
 import type { Formats } from "../event/PayloadFormat.ts"
+import * as Remembered from "./rememberedMessage.ts"
 import * as Retry from "./busRetry.ts"
 import * as Claims from "./claims.ts"
 import * as Faults from "./faults.ts"
@@ -47,10 +48,15 @@ const readMessage = ({ message, state: stored }: Driver.Delivered, formats: Form
   let payload: unknown
   let metadata: Metadata
   try {
-    payload = format.read(message.payload)
-    const parsed = MessageMetadata.parse(message.metadata, message.id)
+    const parsed = Remembered.isAlone(message)
+      ? { correlationId: message.id }
+      : MessageMetadata.parse(message.metadata, message.id)
     if (!isMetadata(parsed)) return dead("undecodable", "Unreadable", `its metadata is ${Faults.show(parsed)}`)
     metadata = parsed
+    const known = Remembered.payloadOf(message)
+    const copied = known === undefined ? undefined : source.copy(message, known)
+    if (copied !== undefined) return { _tag: "event", event: copied, metadata, state }
+    payload = format.read(message.payload)
   } catch (error) {
     return dead("undecodable", "Unreadable", String(error))
   }
