@@ -1,16 +1,19 @@
 /**
- * The whole job: the import, or a rebuild of what it has led to, then the notices to the operations desk, and the report.
+ * The whole job: the import, or a rebuild of what it has led to, then the notices to the operations desk, the sagas of recovery, what
+ * patterns and windows find, and the report.
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import { DateTime, Effect, HashMap, Option } from "effect"
 import { airports, FlightDeparted } from "./Airport.ts"
 import { AirportCode } from "./Flight.ts"
+import * as History from "./History.ts"
 import * as Import from "./Import.ts"
 import * as Input from "./Input.ts"
 import * as Names from "./Names.ts"
 import * as Operations from "./Operations.ts"
 import * as Punctuality from "./Punctuality.ts"
 import * as Rebuild from "./Rebuild.ts"
+import * as Recovery from "./Recovery.ts"
 import * as Report from "./Report.ts"
 import { Screen } from "./Screen.ts"
 
@@ -40,7 +43,12 @@ export const run = ({ data, json, limit, rebuild }: Options) =>
     const { statistics: { state: statistics } } = yield* Punctuality.catchUp
     const flights = Option.getOrElse(HashMap.get(statistics.byType, FlightDeparted.tag), () => 0)
     const desk = yield* Operations.run
-    const report = Report.make({ flights, events: statistics.events }, yield* Punctuality.rows, desk)
+    const history = yield* History.read
+    const report = Report.make({ flights, events: statistics.events }, yield* Punctuality.rows, {
+      desk,
+      recovery: yield* Recovery.run(History.disruptions(history)),
+      ...History.recognised(History.inOrder(history.map(({ payload }) => payload)))
+    })
 
     const codes = Report.mostDisrupted(report, someAirports).map(({ code }) => AirportCode.make(code))
     const then = yield* airports.states(codes, { occurredAt: noon })

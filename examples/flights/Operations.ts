@@ -16,6 +16,7 @@ import * as Retryability from "effect-skald/resilience/Retryability"
 import * as RetryPolicy from "effect-skald/resilience/RetryPolicy"
 import { EventStore } from "effect-skald/store/EventStore"
 import { AirportDisrupted, AirportRecovered } from "./Airport.ts"
+import * as Chance from "./Chance.ts"
 
 /** What became of the messages. */
 export interface Notified {
@@ -51,17 +52,10 @@ export type Mood =
 
 /** The rule: by a number from 0 to 99 that is made of what the event says. */
 export const moodFor = (event: Told): Mood => {
-  const number = fnv1a(`${event._tag} ${event.airport} ${DateTime.formatIso(event.at)}`) % 100
+  const number = Chance.percentile(`${event._tag} ${event.airport} ${DateTime.formatIso(event.at)}`)
   if (number < 3) return { _tag: "Refuses" }
   if (number < 8) return { _tag: "Closed" }
   return { _tag: "Busy", calls: number < 20 ? 1 : number < 25 ? 2 : 0 }
-}
-
-/** 32 bits, as Fowler, Noll and Vo have it. */
-const fnv1a = (text: string): number => {
-  let hash = 0x811c9dc5
-  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193) >>> 0
-  return hash
 }
 
 /** Calls that the desk has counted: the same message is taken once, however often it comes. */

@@ -3,10 +3,14 @@
  */
 import { DateTime } from "effect"
 import type { AirportState } from "./Airport.ts"
-import type { Notified } from "./Operations.ts"
 import type { Imported } from "./Import.ts"
+import type { Inbound } from "./Inbound.ts"
+import type { KnockOns } from "./KnockOn.ts"
+import type { Notified } from "./Operations.ts"
 import type * as Punctuality from "./Punctuality.ts"
 import type { Rebuilt } from "./Rebuild.ts"
+import type { Recovered } from "./Recovery.ts"
+import type { Stretches } from "./Stretches.ts"
 
 /** The report as data; what `--json` writes. */
 export interface Report {
@@ -29,6 +33,11 @@ export interface Report {
   }>
   /** What became of the notices to the operations desk. */
   readonly desk: Notified
+  /** What became of the sagas that a disruption begins. */
+  readonly recovery: Recovered
+  readonly knockOns: KnockOns
+  readonly stretches: Stretches
+  readonly inbound: Inbound
 }
 
 /** What the text tells beyond that. */
@@ -48,7 +57,7 @@ export const make = (
     readonly airports: ReadonlyArray<Punctuality.AirportRow>
     readonly days: ReadonlyArray<Punctuality.DayRow>
   },
-  desk: Notified
+  others: Pick<Report, "desk" | "recovery" | "knockOns" | "stretches" | "inbound">
 ): Report => ({
   ...counts,
   airports: rows.airports.map(({ totalDelay, ...row }) => ({
@@ -59,7 +68,7 @@ export const make = (
     recoveries: row.recoveries
   })),
   days: rows.days,
-  desk
+  ...others
 })
 
 /** The airports with most disruptions, the busier of two with as many first. */
@@ -92,6 +101,9 @@ export const text = (
     totals(report, details.imported?.malformed ?? 0, pen),
     disrupted(report, details.names, pen),
     desk(report.desk, pen),
+    recovery(report.recovery, pen),
+    knockOns(report.knockOns, pen),
+    stretches(report.stretches, report.inbound, pen),
     days(report, screen.columns, pen),
     asOf(details, pen),
     rates(details, pen)
@@ -151,6 +163,59 @@ const desk = ({ deadLettered, delivered, reprocessed, retried }: Notified, pen: 
       ["reprocessed", count(reprocessed), "of these, when the desk was open again"]
     ], ["left", "right", "left"])
   ]
+
+const recovery = ({ balanced, committed, compensated, pools, retried }: Recovered, pen: Ink): ReadonlyArray<string> =>
+  committed + compensated === 0 ? [] : [
+    pen.title("Recovery, a saga for each disruption"),
+    table([
+      ["committed", count(committed), "with a crew, a gate and rooms from what the airport has"],
+      ["compensated", count(compensated), "where one of them was not to be had, and the others were given back"],
+      ["retried", count(retried), "requests that were put off"],
+      ...pools.map(({ free, held, pool, size }) => [
+        pool,
+        count(held),
+        `held, and ${count(free)} free: ${balanced ? "" : pen.late("not ")}the ${count(size)} that there were`
+      ])
+    ], ["left", "right", "left"])
+  ]
+
+const knockOns = ({ days, matches, mostPartialMatches }: KnockOns, pen: Ink): ReadonlyArray<string> =>
+  matches === 0 ? [] : [
+    pen.title("Knock-on days, late departures in a row and then late ones where they flew to"),
+    table(days.slice(0, someDays).map(({ airport, day, hit }) => [day, airport, `then ${hit.join(", ")}`]), [
+      "left",
+      "left",
+      "left"
+    ]),
+    `  ${plural(days.length, "day")}, ${plural(matches, "match", "matches")}; ` +
+    `${plural(mostPartialMatches, "partial match", "partial matches")} held at most`
+  ]
+
+const stretches = (
+  { poor, poorest, windows }: Stretches,
+  { flights, most, unmet }: Inbound,
+  pen: Ink
+): ReadonlyArray<string> => [
+  ...(poorest.length === 0 ? [] : [
+    pen.title("Poorest six hours of an airport"),
+    table(
+      poorest.map(({ airport, departures, from, late }) => [
+        airport,
+        `from ${instant(DateTime.unsafeMake(from))}`,
+        `${late} of ${departures} departures late`
+      ]),
+      ["left", "left", "left"]
+    ),
+    `  of ${plural(windows, "window")} ${count(poor)} had half of their departures late, or more`
+  ]),
+  ...(flights + unmet === 0 ? [] : [
+    `  ${plural(flights, "flight")} were on the way to a disruption, ${count(most)} to one of them at most; ` +
+    `${plural(unmet, "disruption")} met none`
+  ])
+]
+
+/** How many knock-on days are told. */
+const someDays = 10
 
 /** How high the bars are. */
 const height = 12
@@ -249,7 +314,8 @@ const table = (
 
 const count = (value: number): string => value.toLocaleString("en-US")
 
-const plural = (value: number, noun: string): string => `${count(value)} ${noun}${value === 1 ? "" : "s"}`
+const plural = (value: number, noun: string, nouns = `${noun}s`): string =>
+  `${count(value)} ${value === 1 ? noun : nouns}`
 
 const percent = (part: number, whole: number): string => whole === 0 ? "0 %" : `${(part / whole * 100).toFixed(1)} %`
 

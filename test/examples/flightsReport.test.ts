@@ -5,6 +5,28 @@ import * as Progress from "../../examples/flights/Progress.ts"
 import * as Report from "../../examples/flights/Report.ts"
 import { Screen } from "../../examples/flights/Screen.ts"
 
+const others: Parameters<typeof Report.make>[2] = {
+  desk: { delivered: 3, retried: 1, deadLettered: 2, reprocessed: 1 },
+  recovery: {
+    committed: 1,
+    compensated: 1,
+    retried: 2,
+    pools: [{ pool: "crews", size: 8, held: 1, free: 7 }, { pool: "rooms", size: 1_800, held: 40, free: 1_760 }],
+    balanced: true
+  },
+  knockOns: {
+    matches: 3,
+    days: [{ day: "2001-02-01", airport: "CCC", hit: ["AAA", "BBB"] }],
+    mostPartialMatches: 1
+  },
+  stretches: {
+    windows: 1_000,
+    poor: 2,
+    poorest: [{ airport: "CCC", from: "2001-02-01T09:00:00.000Z", departures: 12, late: 9 }]
+  },
+  inbound: { flights: 5, most: 3, unmet: 1 }
+}
+
 const report = Report.make({ flights: 1_010, events: 1_014 }, {
   airports: [
     { code: "AAA", departures: 4, totalDelay: -6, disruptions: 0, recoveries: 0 },
@@ -15,7 +37,7 @@ const report = Report.make({ flights: 1_010, events: 1_014 }, {
     { day: "2001-01-31", departures: 10, late: 5 },
     { day: "2001-02-01", departures: 1_000, late: 250 }
   ]
-}, { delivered: 3, retried: 1, deadLettered: 2, reprocessed: 1 })
+}, others)
 
 const at = (instant: string) => DateTime.unsafeMake(instant)
 
@@ -43,7 +65,7 @@ describe("the report", () => {
         { day: "2001-01-31", departures: 10, late: 5 },
         { day: "2001-02-01", departures: 1_000, late: 250 }
       ],
-      desk: { delivered: 3, retried: 1, deadLettered: 2, reprocessed: 1 }
+      ...others
     })
   })
 
@@ -69,6 +91,22 @@ The operations desk
   retried      1  of them, where the desk was busy or closed at first
   put aside    2  as dead letters
   reprocessed  1  of these, when the desk was open again
+
+Recovery, a saga for each disruption
+  committed     1  with a crew, a gate and rooms from what the airport has
+  compensated   1  where one of them was not to be had, and the others were given back
+  retried       2  requests that were put off
+  crews         1  held, and 7 free: the 8 that there were
+  rooms        40  held, and 1,760 free: the 1,800 that there were
+
+Knock-on days, late departures in a row and then late ones where they flew to
+  2001-02-01  CCC  then AAA, BBB
+  1 day, 3 matches; 1 partial match held at most
+
+Poorest six hours of an airport
+  CCC  from 2001-02-01 09:00 UTC  9 of 12 departures late
+  of 1,000 windows 2 had half of their departures late, or more
+  5 flights were on the way to a disruption, 3 to one of them at most; 1 disruption met none
 
 Departures by day   █ late  ░ in time
   1,000 ┤ ░
@@ -97,6 +135,12 @@ This run
     )
   })
 
+  it("says where the pools do not balance", () => {
+    const recovery = { ...others.recovery, balanced: false }
+    const shown = Report.text({ ...report, recovery }, details, { columns: 80, colors: false })
+    assert.include(shown, "crews         1  held, and 7 free: not the 8 that there were")
+  })
+
   it("says the same in colour", () => {
     const colored = Report.text(report, details, { columns: 80, colors: true })
     assert.include(colored, "\u001b[")
@@ -120,10 +164,11 @@ This run
 
   it("of nothing is a report, too", () => {
     const nothing = Report.make({ flights: 0, events: 0 }, { airports: [], days: [] }, {
-      delivered: 0,
-      retried: 0,
-      deadLettered: 0,
-      reprocessed: 0
+      desk: { delivered: 0, retried: 0, deadLettered: 0, reprocessed: 0 },
+      recovery: { committed: 0, compensated: 0, retried: 0, pools: [], balanced: true },
+      knockOns: { matches: 0, days: [], mostPartialMatches: 0 },
+      stretches: { windows: 0, poor: 0, poorest: [] },
+      inbound: { flights: 0, most: 0, unmet: 0 }
     })
     const imported = { malformed: 0, flights: 0, events: 0, seconds: 0 }
     assert.strictEqual(
