@@ -241,14 +241,7 @@ const into = (taken: Map<string, Map<number, State>>, wait: Compile.Wait): void 
 }
 
 /** A run that has just taken an event. */
-const fresh = (state: State): Waiting => ({
-  state,
-  waits: state.waits.map(() => true),
-  ended: state.waits.map(({ greedy }) => greedy.map(() => false)),
-  fresh: true,
-  ending: state.end !== undefined,
-  nextPassed: state.end?.notNext.length === 0
-})
+const fresh = (state: State): Waiting => ({ ...state.fresh, state })
 
 const completes = ({ ending, nextPassed, state, waits }: Waiting): boolean =>
   ending && nextPassed && state.end !== undefined && !(state.end.holding >= 0 && waits[state.end.holding] === true)

@@ -21,6 +21,9 @@ export interface Path {
   /** Whether it was a match, or was to be one. */
   done: boolean
   bound: Record<string, unknown> | undefined
+  /** What the event that came last has made of it, and what else that event has made of the same one. */
+  next: Path | undefined
+  other: Path | undefined
 }
 
 /** What is asked of an event: its type, and then conditions. One object for each place in the pattern that asks. */
@@ -65,12 +68,23 @@ export interface End {
   readonly holding: number
 }
 
+export interface Fresh {
+  readonly waits: ReadonlyArray<boolean>
+  readonly ended: ReadonlyArray<ReadonlyArray<boolean>>
+  readonly fresh: boolean
+  readonly ending: boolean
+  readonly nextPassed: boolean
+  readonly windowPassed: boolean
+}
+
 export interface State {
   readonly id: number
   /** The state and the wait from which it was first reached; none for the root. Numbers differ from run to run, this does not. */
   readonly via: { readonly from: number; readonly wait: number } | undefined
   readonly waits: ReadonlyArray<Wait>
   readonly end: End | undefined
+  /** A run that has just come here. */
+  readonly fresh: Fresh
   /** The tags that change something; none: every event does. */
   readonly tags: ReadonlySet<string> | undefined
 }
@@ -130,10 +144,20 @@ const both = (left: Options, right: Options): Options => ({
 
 export const compile = (definition: Element.Definition): Program => {
   const shapes = Element.shapesOf(definition.elements)
+  // where no list is there before it has an event, what is bound is what was, and one event more
+  const grows = [...shapes.values()].every(({ always }) => always === false)
+  const empty = Element.bind(shapes, [])
   const boundOf = (path: Path | undefined): Record<string, unknown> => {
-    if (path === undefined) return Element.bind(shapes, [])
-    if (path.bound === undefined) path.bound = Element.bind(shapes, events(path))
+    if (path === undefined) return empty
+    if (path.bound === undefined) path.bound = grows ? grown(path) : Element.bind(shapes, events(path))
     return path.bound
+  }
+  const grown = ({ before, event, step }: Path): Record<string, unknown> => {
+    const many = shapes.get(step)?.many === true
+    if (before === undefined) return { [step]: many ? [event] : event }
+    const soFar = boundOf(before)
+    const list = soFar[step]
+    return { ...soFar, [step]: many ? Array.isArray(list) ? [...list, event] : [event] : event }
   }
   const ask = (where: ReadonlyArray<Element.Where>, step: string, alone: boolean): Exclude<Test["asks"], undefined> => {
     const all = where.map((one) => typeof one === "function" ? one : Condition.compiled(one))
@@ -384,6 +408,14 @@ export const compile = (definition: Element.Definition): Program => {
         notNext: end.notNext.map(({ test }) => test),
         notFollowedBy: end.notFollowedBy.map(({ test }) => test),
         holding: waits.findIndex(({ maximal }) => maximal)
+      },
+      fresh: {
+        waits: waits.map(() => true),
+        ended: waits.map(({ greedy }) => greedy.map(() => false)),
+        fresh: true,
+        ending: end !== undefined,
+        nextPassed: end?.notNext.length === 0,
+        windowPassed: false
       },
       tags: interest(waits, end)
     }

@@ -135,12 +135,14 @@ export const empty: Snapshot = {
 export class Engine implements Runs.Host {
   readonly program: Compile.Program
   readonly counts: Counts
-  /** All runs that wait, oldest first. */
-  readonly all: Set<Runs.Run> = new Set()
-  mostRuns = 0
+  /** All runs that wait, from the oldest to the newest. */
+  private eldest: Runs.Run | undefined
+  private youngest: Runs.Run | undefined
+  private count = 0
+  private mostRuns = 0
   private readonly settings: Settings
   private readonly keys: Map<string, Runs.Runs> = new Map()
-  private readonly dues = new Heap<{ readonly at: number; readonly run: Runs.Run }>((a, b) => a.at < b.at)
+  private readonly dues = new Heap<Runs.Run>((a, b) => a.due < b.due)
   private waiting: Array<Coming>
   private outputs: Array<Output> = []
   private last: Array<Path> | undefined
@@ -170,7 +172,7 @@ export class Engine implements Runs.Host {
   }
 
   get runs(): number {
-    return this.sets?.runs(this.now) ?? this.all.size
+    return this.sets?.runs(this.now) ?? this.count
   }
 
   get keyCount(): number {
@@ -273,26 +275,38 @@ export class Engine implements Runs.Host {
   private tick(time: number): void {
     if (!(time > this.now)) return
     this.sets?.tick(time)
-    for (let next = this.dues.peek(); next !== undefined && next.at <= time && !this.failed; next = this.dues.peek()) {
-      const { at } = next
-      const byKey = new Map<Runs.Runs, Array<Runs.Run>>()
-      while (this.dues.peek()?.at === at) {
-        const { run } = this.dues.pop()!
-        if (run.dead) continue
-        const due = byKey.get(run.of)
-        if (due === undefined) byKey.set(run.of, [run])
-        else due.push(run)
+    for (let run = this.dues.peek(); run !== undefined && run.due <= time && !this.failed; run = this.dues.peek()) {
+      this.dues.pop()
+      if (run.dead) continue
+      this.now = run.due
+      const due = [run]
+      for (let next = this.dues.peek(); next !== undefined && next.due === this.now; next = this.dues.peek()) {
+        this.dues.pop()
+        if (!next.dead) due.push(next)
       }
-      this.now = at
-      const order = [...byKey].map(([of, due]) => ({ of, due, first: Math.min(...due.map(({ path }) => path.start)) }))
-        .sort((left, right) => left.first - right.first)
-      for (const { due, of } of order) {
-        this.last = undefined
-        of.expire(due, at)
-        if (of.isEmpty) this.keys.delete(of.key)
-      }
+      this.expire(due)
     }
     this.now = time
+  }
+
+  /** Some runs are due now: key by key, that first which began first. */
+  private expire(due: ReadonlyArray<Runs.Run>): void {
+    const byKey = new Map<Runs.Runs, Array<Runs.Run>>()
+    for (const run of due) {
+      const others = byKey.get(run.of)
+      if (others === undefined) byKey.set(run.of, [run])
+      else others.push(run)
+    }
+    const order = byKey.size === 1
+      ? [...byKey]
+      : [...byKey].map(([of, runs]) => ({ of, runs, first: Math.min(...runs.map(({ path }) => path.start)) }))
+        .sort((left, right) => left.first - right.first)
+        .map(({ of, runs }) => [of, runs] as const)
+    for (const [of, runs] of order) {
+      this.last = undefined
+      of.expire(runs, this.now)
+      if (of.isEmpty) this.keys.delete(of.key)
+    }
   }
 
   // ------------------------------------------------------------------------------------------------- what runs tell
@@ -341,7 +355,7 @@ export class Engine implements Runs.Host {
   admit(run: Runs.Run): boolean {
     const { maxRuns, maxRunsPerKey, policy } = this.settings
     const perKey = run.of.size >= maxRunsPerKey
-    if (perKey || this.all.size >= maxRuns) {
+    if (perKey || this.count >= maxRuns) {
       if (policy === "fail") {
         this.full(run.of.key, run.path)
         return false
@@ -357,23 +371,42 @@ export class Engine implements Runs.Host {
         if (oldest.of !== run.of && oldest.of.isEmpty) this.keys.delete(oldest.of.key)
       }
     }
-    this.all.add(run)
-    this.mostRuns = Math.max(this.mostRuns, this.all.size)
+    this.join(run)
+    if (this.count > this.mostRuns) this.mostRuns = this.count
     return true
   }
 
+  private join(run: Runs.Run): void {
+    run.older = this.youngest
+    if (this.youngest === undefined) this.eldest = run
+    else this.youngest.newer = run
+    this.youngest = run
+    this.count++
+  }
+
   private oldest(of: Runs.Runs | undefined): Runs.Run | undefined {
-    for (const run of this.all) if (of === undefined || run.of === of) return run
+    for (let run = this.eldest; run !== undefined; run = run.newer) if (of === undefined || run.of === of) return run
     return undefined
   }
 
   leave(run: Runs.Run): void {
-    this.all.delete(run)
+    const { newer, older } = run
+    if (older === undefined) this.eldest = newer
+    else older.newer = newer
+    if (newer === undefined) this.youngest = older
+    else newer.older = older
+    run.older = undefined
+    run.newer = undefined
+    this.count--
   }
 
-  due(run: Runs.Run, at: number): void {
-    this.dues.push({ at, run })
-    if (this.dues.size > 64 + 2 * this.all.size) this.dues.keep(({ run }) => !run.dead)
+  due(run: Runs.Run): void {
+    this.dues.push(run)
+    if (this.dues.size > 64 + 2 * this.count) this.dues.keep(({ dead }) => !dead)
+  }
+
+  private *all(): Iterable<Runs.Run> {
+    for (let run = this.eldest; run !== undefined; run = run.newer) yield run
   }
 
   /** Partial matches, oldest first, with the steps that they await. */
@@ -381,9 +414,9 @@ export class Engine implements Runs.Host {
     limit: number
   ): Iterable<{ readonly key: string; readonly run: Run; readonly awaits: ReadonlyArray<string> }> {
     let left = limit
-    for (const { of, path, state, waits } of this.all) {
+    for (const { of, open, path, state, waits } of this.all()) {
       if (left-- <= 0) return
-      yield { key: of.key, run: path, awaits: awaited([{ state, waits }]) }
+      yield { key: of.key, run: path, awaits: open === 0 ? [] : awaited([{ state, waits }]) }
     }
     if (this.sets === undefined) return
     for (const { configurations, key, roots, size } of this.sets.all(this.now)) {
@@ -413,11 +446,11 @@ export class Engine implements Runs.Host {
     }
     const keys = [...this.keys.values()]
     const keyAt = new Map(keys.map((of, at) => [of, at] as const))
-    const runs = [...this.all].map((run) => ({
+    const runs = Array.from(this.all(), (run) => ({
       key: keyAt.get(run.of) ?? -1,
       path: pathOf(run.path),
       state: kept.state(run.state.id),
-      waits: [...run.waits],
+      waits: run.open === 0 ? run.waits.map(() => false) : [...run.waits],
       ended: run.ended.map((one) => [...one]),
       fresh: run.fresh,
       ending: run.ending,
@@ -481,22 +514,9 @@ export class Engine implements Runs.Host {
   }
 
   private resume(of: Runs.Runs, path: Path, from: Waiting & Partial<Pick<Runs.Run, "windowPassed">>): void {
-    const open = from.waits.filter((waits) => waits).length
-    const run: Runs.Run = {
-      of,
-      path,
-      state: from.state,
-      waits: [...from.waits],
-      ended: from.ended.map((each) => [...each]),
-      open,
-      fresh: from.fresh,
-      ending: from.ending,
-      nextPassed: from.nextPassed,
-      windowPassed: from.windowPassed === true,
-      dead: false
-    }
-    path.live += open + (from.ending ? 1 : 0)
-    this.all.add(run)
+    const run = Runs.run(of, path, from.state, { ...from, windowPassed: from.windowPassed === true })
+    path.live += run.open + (run.ending ? 1 : 0)
+    this.join(run)
     of.keep(run)
     of.schedule(run)
   }
@@ -528,18 +548,8 @@ export class Engine implements Runs.Host {
   }
 }
 
-const pathFrom = (before: Path | undefined, taken: Taken, done: boolean): Path => ({
-  before,
-  step: taken.step,
-  event: taken.event,
-  seq: taken.seq,
-  time: taken.time,
-  start: before?.start ?? taken.seq,
-  startTime: before?.startTime ?? taken.time,
-  live: 0,
-  done,
-  bound: undefined
-})
+const pathFrom = (before: Path | undefined, { event, seq, step, time }: Taken, done: boolean): Path =>
+  Object.assign(Runs.pathOf(before, step, event, seq, time), { done })
 
 const awaited = (all: ReadonlyArray<Pick<Waiting, "state" | "waits">>): ReadonlyArray<string> => [
   ...new Set(all.flatMap(({ state, waits }) => state.waits.flatMap(({ step }, at) => waits[at] === true ? [step] : [])))

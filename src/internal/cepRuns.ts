@@ -7,10 +7,10 @@ export interface Run {
   readonly of: Runs
   readonly path: Path
   readonly state: State
-  /** Which of the state's waits go on. */
-  readonly waits: Array<boolean>
+  /** Which of the state's waits go on, if any does. As the state has it until one stops. */
+  waits: ReadonlyArray<boolean>
   /** Of each wait, which of the greedy loops left behind have been ended. */
-  readonly ended: Array<Array<boolean>>
+  ended: ReadonlyArray<ReadonlyArray<boolean>>
   open: number
   /** No event has come since the last one taken. */
   fresh: boolean
@@ -19,6 +19,42 @@ export interface Run {
   nextPassed: boolean
   windowPassed: boolean
   dead: boolean
+  /** When it is looked at, though no event comes. */
+  due: number
+  /** Its neighbours among all runs, oldest first. */
+  older: Run | undefined
+  newer: Run | undefined
+}
+
+/** Whether a run goes on to wait. */
+export const waitsAt = (run: Run, at: number): boolean => run.open > 0 && run.waits[at] === true
+
+/** A run that waits in a state, as it is after so much has happened. */
+export const run = (
+  of: Runs,
+  path: Path,
+  state: State,
+  from: Pick<Run, "waits" | "ended" | "fresh" | "ending" | "nextPassed" | "windowPassed">
+): Run => {
+  let open = 0
+  for (let at = 0; at < from.waits.length; at++) if (from.waits[at] === true) open++
+  const { ended, ending, fresh, nextPassed, waits, windowPassed } = from
+  return {
+    of,
+    path,
+    state,
+    waits,
+    ended,
+    open,
+    fresh,
+    ending,
+    nextPassed,
+    windowPassed,
+    dead: false,
+    due: Infinity,
+    older: undefined,
+    newer: undefined
+  }
 }
 
 /** What runs tell the engine. */
@@ -30,7 +66,8 @@ export interface Host {
   /** A run begins to wait; whether there is room for it. */
   readonly admit: (run: Run) => boolean
   readonly leave: (run: Run) => void
-  readonly due: (run: Run, at: number) => void
+  /** A run is to be looked at when its `due` has come. */
+  readonly due: (run: Run) => void
 }
 
 interface Held {
@@ -38,15 +75,15 @@ interface Held {
   readonly moment: number
 }
 
-interface Interned {
-  readonly path: Path
-  readonly states: Set<number>
+/** Runs that wait in one state, so that an event looks at those only that it may concern. */
+interface Bucket {
+  readonly state: State
+  readonly runs: Array<Run>
 }
 
 export class Runs {
   readonly key: string
-  /** Runs by state, so that an event looks at those only that it may concern. */
-  readonly byState: Map<number, Array<Run>> = new Map()
+  readonly buckets: Array<Bucket> = []
   held: Array<Held> = []
   floor = 0
   moment = 0
@@ -54,7 +91,8 @@ export class Runs {
   private readonly host: Host
   private completed: Array<Path> = []
   private born: Array<Run> = []
-  private interned: Map<Path | undefined, Map<string, Interned>> = new Map()
+  /** What the event at hand has been taken as where nothing had begun. */
+  private begun: Path | undefined
 
   constructor(key: string, host: Host) {
     this.key = key
@@ -68,18 +106,24 @@ export class Runs {
   /** Takes one event in. */
   push(event: { readonly _tag: string }, seq: number, time: number): void {
     this.moment++
-    this.interned = new Map()
-    for (const [id, runs] of this.byState) {
-      const [first] = runs
-      if (first === undefined) continue
-      const { tags } = first.state
-      if (tags !== undefined && !tags.has(event._tag)) continue
-      for (const run of runs) if (!run.dead) this.step(run, event, seq, time)
-      this.compact(id, runs)
+    this.begun = undefined
+    const { buckets } = this
+    for (let at = 0; at < buckets.length; at++) {
+      const { runs, state: { tags } } = buckets[at]!
+      if (runs.length === 0 || (tags !== undefined && !tags.has(event._tag))) continue
+      let died = false
+      for (let n = 0; n < runs.length; n++) {
+        const run = runs[n]!
+        if (!run.dead) this.step(run, event, seq, time)
+        if (run.dead) died = true
+      }
+      if (died) compact(runs)
     }
     this.start(event, seq, time)
-    for (const run of this.born) this.add(run)
-    this.born = []
+    if (this.born.length > 0) {
+      for (const run of this.born) this.add(run)
+      this.born = []
+    }
     this.settle()
   }
 
@@ -87,13 +131,11 @@ export class Runs {
   expire(runs: ReadonlyArray<Run>, now: number): void {
     this.moment++
     const { window } = this.host.program
-    const touched = new Set<Path>()
     for (const run of runs) {
       if (run.dead) continue
-      const { path, state } = run
-      touched.add(path)
-      for (const [at, wait] of state.waits.entries()) {
-        if (run.waits[at] === true && Math.min(path.startTime + window, path.time + wait.gap) <= now) this.stop(run, at)
+      const { path, state: { waits } } = run
+      for (let at = 0; at < waits.length; at++) {
+        if (waitsAt(run, at) && Math.min(path.startTime + window, path.time + waits[at]!.gap) <= now) this.stop(run, at)
       }
       if (run.ending && path.startTime + window <= now) {
         run.windowPassed = true
@@ -102,11 +144,28 @@ export class Runs {
       this.close(run)
       if (!run.dead) this.schedule(run)
     }
-    for (const id of new Set(runs.map(({ state }) => state.id))) this.compact(id, this.byState.get(id) ?? [])
-    for (const path of [...touched].sort(byPositions)) {
-      if (path.live === 0 && !path.done) this.host.timedOut(this, path)
+    for (let at = 0; at < runs.length; at++) {
+      const { state } = runs[at]!
+      if (at === 0 || runs[at - 1]!.state !== state) compact(this.bucket(state).runs)
+    }
+    const over = runs.map(({ path }) => path).filter(({ done, live }) => live === 0 && !done)
+    if (over.length > 1) over.sort(byPositions)
+    for (let at = 0; at < over.length; at++) {
+      if (over[at] !== over[at - 1]) this.host.timedOut(this, over[at]!)
     }
     this.settle()
+  }
+
+  private bucket(state: State): Bucket {
+    const { buckets } = this
+    for (let at = 0; at < buckets.length; at++) if (buckets[at]!.state === state) return buckets[at]!
+    const made: Bucket = { state, runs: [] }
+    // those that have been left empty make room
+    let kept = 0
+    for (const bucket of buckets) if (bucket.runs.length > 0) buckets[kept++] = bucket
+    buckets.length = kept
+    buckets.push(made)
+    return made
   }
 
   private start(event: { readonly _tag: string }, seq: number, time: number): void {
@@ -123,8 +182,8 @@ export class Runs {
     const { end } = state
     for (let at = 0; at < state.waits.length; at++) {
       const wait = state.waits[at]
-      if (wait === undefined || run.waits[at] !== true) continue
-      if (this.clings(run, at, wait, event) || (run.fresh && wait.notNext.some((test) => holds(test, event, path)))) {
+      if (wait === undefined || !waitsAt(run, at)) continue
+      if (this.clings(run, at, wait, event) || (run.fresh && some(wait.notNext, event, path))) {
         this.stop(run, at)
         continue
       }
@@ -139,12 +198,12 @@ export class Runs {
         this.take(path, wait, event, seq, time)
       }
       const closes = wait.contiguity === "next" || (wait.contiguity === "followedBy" && fits) ||
-        wait.notFollowedBy.some((test) => holds(test, event, path))
+        some(wait.notFollowedBy, event, path)
       if (closes) this.stop(run, at)
     }
     if (run.ending && end !== undefined) {
-      const broken = (run.fresh && end.notNext.some((test) => holds(test, event, path))) ||
-        end.notFollowedBy.some((test) => holds(test, event, path))
+      const broken = (run.fresh && some(end.notNext, event, path)) ||
+        some(end.notFollowedBy, event, path)
       if (broken) this.giveUp(run)
       else run.nextPassed = true
     }
@@ -153,13 +212,13 @@ export class Runs {
   }
 
   /** Whether the event belongs to a greedy loop that was left, and cannot be left behind. */
-  private clings(run: Run, at: number, wait: Compile.Wait, event: { readonly _tag: string }): boolean {
-    const ended = run.ended[at]
-    if (ended === undefined) return false
-    for (const [index, greedy] of wait.greedy.entries()) {
-      if (ended[index] === true) continue
-      if (ends(greedy.until, event, run.path)) ended[index] = true
-      else if (holds(greedy.test, event, run.path)) return true
+  private clings(run: Run, at: number, { greedy }: Compile.Wait, event: { readonly _tag: string }): boolean {
+    for (let one = 0; one < greedy.length; one++) {
+      if (run.ended[at]?.[one] === true) continue
+      const { test, until } = greedy[one]!
+      if (ends(until, event, run.path)) {
+        run.ended = run.ended.map((each, wait) => wait === at ? each.map((is, index) => is || index === one) : each)
+      } else if (holds(test, event, run.path)) return true
     }
     return false
   }
@@ -171,44 +230,27 @@ export class Runs {
     seq: number,
     time: number
   ): void {
-    let steps = this.interned.get(before)
-    if (steps === undefined) this.interned.set(before, steps = new Map())
-    let known = steps.get(wait.step)
-    if (known === undefined) {
-      const path: Path = {
-        before,
-        step: wait.step,
-        event,
-        seq,
-        time,
-        start: before?.start ?? seq,
-        startTime: before?.startTime ?? time,
-        live: 0,
-        done: false,
-        bound: undefined
-      }
-      steps.set(wait.step, known = { path, states: new Set() })
+    // the same events under the same names are one path, whatever ways lead to it
+    let path = before === undefined ? this.begun : before.next
+    while (path !== undefined && (path.seq !== seq || path.step !== wait.step)) {
+      path = path.seq === seq
+        ? path.other
+        : undefined
     }
     const state = wait.to()
-    if (known.states.has(state.id)) return
-    known.states.add(state.id)
-    this.born.push(this.make(known.path, state))
-  }
-
-  private make(path: Path, state: State): Run {
-    return {
-      of: this,
-      path,
-      state,
-      waits: state.waits.map(() => true),
-      ended: state.waits.map(({ greedy }) => greedy.map(() => false)),
-      open: state.waits.length,
-      fresh: true,
-      ending: state.end !== undefined,
-      nextPassed: state.end?.notNext.length === 0,
-      windowPassed: false,
-      dead: false
+    if (path === undefined) {
+      const other = before === undefined ? this.begun : before.next
+      path = pathOf(before, wait.step, event, seq, time)
+      path.other = other !== undefined && other.seq === seq ? other : undefined
+      if (before === undefined) this.begun = path
+      else before.next = path
+    } else {
+      for (let at = this.born.length - 1; at >= 0; at--) {
+        const one = this.born[at]!
+        if (one.path === path && one.state === state) return
+      }
     }
+    this.born.push(run(this, path, state, state.fresh))
   }
 
   private add(run: Run): void {
@@ -227,9 +269,7 @@ export class Runs {
   /** Puts a run among the others. */
   keep(run: Run): void {
     this.size++
-    const runs = this.byState.get(run.state.id)
-    if (runs === undefined) this.byState.set(run.state.id, [run])
-    else runs.push(run)
+    this.bucket(run.state).runs.push(run)
   }
 
   schedule(run: Run): void {
@@ -239,15 +279,18 @@ export class Runs {
         (!run.nextPassed || (state.end.notFollowedBy.length > 0 && !run.windowPassed))
       ? path.startTime + window
       : Infinity
-    for (const [index, wait] of state.waits.entries()) {
-      if (run.waits[index] === true) at = Math.min(at, path.startTime + window, path.time + wait.gap)
+    for (let index = 0; index < state.waits.length; index++) {
+      if (waitsAt(run, index)) at = Math.min(at, path.startTime + window, path.time + state.waits[index]!.gap)
     }
-    if (at !== Infinity) this.host.due(run, at)
+    if (at === Infinity) return
+    run.due = at
+    this.host.due(run)
   }
 
   private stop(run: Run, at: number): void {
-    if (run.waits[at] !== true) return
-    run.waits[at] = false
+    if (!waitsAt(run, at)) return
+    // the last one has no need to be told from the others
+    if (run.open > 1) run.waits = run.waits.map((open, index) => open && index !== at)
     run.open--
     run.path.live--
   }
@@ -263,7 +306,7 @@ export class Runs {
     const { end } = run.state
     if (!run.ending || end === undefined || !run.nextPassed) return
     if (end.notFollowedBy.length > 0 && !run.windowPassed) return
-    if (end.holding >= 0 && run.waits[end.holding] === true) return
+    if (end.holding >= 0 && waitsAt(run, end.holding)) return
     this.giveUp(run)
     if (run.path.done) return
     run.path.done = true
@@ -284,20 +327,14 @@ export class Runs {
     this.host.leave(run)
   }
 
-  private compact(id: number, runs: Array<Run>): void {
-    let kept = 0
-    for (const run of runs) if (!run.dead) runs[kept++] = run
-    runs.length = kept
-    if (kept === 0) this.byState.delete(id)
-  }
-
   /** At the end of a moment: what is reported, and what that prunes. */
   private settle(): void {
     const { completed } = this
     if (completed.length > 0) {
       this.completed = []
       if (this.host.program.skip._tag === "none") {
-        for (const path of completed.sort(byPositions)) this.host.match(this, path)
+        if (completed.length > 1) completed.sort(byPositions)
+        for (const path of completed) this.host.match(this, path)
         return
       }
       for (const path of completed) if (path.start >= this.floor) this.held.push({ path, moment: this.moment })
@@ -311,8 +348,8 @@ export class Runs {
   private release(): void {
     for (let first = this.held[0]; first !== undefined; first = this.held[0]) {
       const { path } = first
-      for (const runs of this.byState.values()) {
-        if (runs.some((run) => !run.dead && run.path.start < path.start)) return
+      for (const { runs } of this.buckets) {
+        for (const run of runs) if (!run.dead && run.path.start < path.start) return
       }
       this.held.shift()
       this.host.match(this, path)
@@ -325,11 +362,44 @@ export class Runs {
   private prune(floor: number): void {
     this.floor = floor
     this.held = this.held.filter(({ path }) => path.start >= floor)
-    for (const [id, runs] of this.byState) {
+    for (const { runs } of this.buckets) {
       for (const run of runs) if (run.path.start < floor) this.drop(run)
-      this.compact(id, runs)
+      compact(runs)
     }
   }
+}
+
+const compact = (runs: Array<Run>): void => {
+  let kept = 0
+  for (let at = 0; at < runs.length; at++) if (!runs[at]!.dead) runs[kept++] = runs[at]!
+  runs.length = kept
+}
+
+/** A run of events with one more. */
+export const pathOf = (
+  before: Path | undefined,
+  step: string,
+  event: { readonly _tag: string },
+  seq: number,
+  time: number
+): Path => ({
+  before,
+  step,
+  event,
+  seq,
+  time,
+  start: before === undefined ? seq : before.start,
+  startTime: before === undefined ? time : before.startTime,
+  live: 0,
+  done: false,
+  bound: undefined,
+  next: undefined,
+  other: undefined
+})
+
+const some = (tests: ReadonlyArray<Compile.Test>, event: { readonly _tag: string }, path: Path): boolean => {
+  for (let at = 0; at < tests.length; at++) if (holds(tests[at]!, event, path)) return true
+  return false
 }
 
 /** Whether an event ends a loop. */
