@@ -502,9 +502,11 @@ export const SnapshotOf = <Ev, I>(events: Schema.Schema<Ev, I>): Schema.Schema<S
 /**
  * How a pattern is matched, and what that costs.
  *
- * `bound` says what limits the partial matches that wait for one key: `strict`, each is gone with the next event; `window`, so
- * many as there are starts in the window, times states; `combinations`, exponential in the events of the window; `unbounded`,
- * nothing but the caps.
+ * `bound` says what limits what is held of one key. Of partial matches that are kept one by one: `strict`, each is gone with the
+ * next event; `window`, so many as there are starts in the window, times states; `combinations`, exponential in the events of
+ * the window; `unbounded`, nothing but the caps. Of sets, which share the events that they have taken: `strict` and `unbounded`
+ * are the same, and all others are `window`: so many taken events as the window has, times states, however many partial matches
+ * they come to.
  *
  * @since 0.1.0
  * @category models
@@ -546,18 +548,24 @@ export interface Explanation {
  */
 export const explain = (self: Matcher<any, any>): Explanation => {
   const program = Compile.compile(self.pattern.definition)
-  const { bound, diagram, more, states } = Explain.explain(program)
+  const { tier } = self
+  const { bound: alone, diagram, more, states } = Explain.explain(program)
+  const bound = tier.name === "sets" && alone === "combinations" ? "window" : alone
   const warnings: Array<string> = []
   if (bound === "unbounded") {
-    warnings.push("without `within`, partial matches wait for ever: only the caps limit how many there are")
+    warnings.push(
+      tier.name === "sets"
+        ? "without `within`, partial matches wait for ever: only the caps limit how many events are held for them"
+        : "without `within`, partial matches wait for ever: only the caps limit how many there are"
+    )
   }
   if (bound === "combinations") {
     warnings.push("combinations of events: partial matches may double with every event in the window")
   }
   if (more) warnings.push(`there are more than ${states} states`)
   return {
-    tier: self.tier.name,
-    why: self.tier.why,
+    tier: tier.name,
+    why: tier.why,
     states,
     bound,
     skip: program.skip._tag,

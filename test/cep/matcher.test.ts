@@ -246,12 +246,14 @@ describe("Matcher: sets, streams, explanations", () => {
     }))
 
   it("says what limits partial matches, and warns where nothing does", () => {
-    const explain = (text: string) => Matcher.explain(Matcher.make(pattern(text), { timestamp }))
+    const explain = (text: string, tier?: "runs") => Matcher.explain(Matcher.make(pattern(text), { timestamp, tier }))
     assert.deepInclude(explain("A => B => C"), { bound: "strict", warnings: [], states: 4, tags: undefined })
     assert.deepInclude(explain("A -> B within 1 s"), { bound: "window", warnings: [], tags: ["A", "B"], skip: "none" })
-    assert.deepInclude(explain("A ~> B within 1 s"), { bound: "combinations" })
+    assert.deepInclude(explain("A ~> B within 1 s", "runs"), { tier: "runs", bound: "combinations" })
+    assert.deepInclude(explain("A ~> B within 1 s"), { tier: "sets", bound: "window", warnings: [] })
     assert.deepInclude(explain("A -> B"), { bound: "unbounded" })
-    assert.include(explain("A -> B").warnings[0] ?? "", "without `within`")
+    assert.include(explain("A -> B").warnings[0] ?? "", "how many events are held")
+    assert.include(explain("A -> B", "runs").warnings[0] ?? "", "how many there are")
   })
 
   it("draws the states", () => {
