@@ -17,7 +17,7 @@ import {
 import * as Saga from "effect-skald/saga/Saga"
 import * as SagaEngine from "effect-skald/saga/SagaEngine"
 import * as SagaJournal from "effect-skald/saga/SagaJournal"
-import { EventStore, layerMemory } from "effect-skald/store/EventStore"
+import { type EventStore, layerMemory } from "effect-skald/store/EventStore"
 import { equal } from "../support/assert.ts"
 
 class Failed extends Schema.TaggedError<Failed>()("Failed", { why: Schema.String }) {}
