@@ -3,7 +3,6 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import type * as HashSet from "effect/HashSet"
 import type * as Scope from "effect/Scope"
 import type { BusError } from "../bus/BusError.ts"
 import type { Claim, Database, Settled, Taken } from "./sqlBusDatabase.ts"
@@ -42,18 +41,29 @@ export interface Lines {
   readonly settle: (group: number, member: number, settling: Settling) => Effect.Effect<void, BusError>
 }
 
+/**
+ * While the database works on one claim, the answer of another is read. Settlements go one after the other, since several of one
+ * message must not overtake.
+ */
+const lanes = { claims: 2, settlements: 1 }
+
 /** The most that one claim asks for, where it is one for several consumers. */
 const most = 1_000
 
 interface Waiting<T, A> {
   readonly what: T
   readonly done: Deferred.Deferred<A, BusError>
+  readonly pending: ((answer: Deferred.Deferred<A, BusError> | undefined) => void) | undefined
 }
 
-/** Those who wait are served together; one service at a time. */
+/** Those who wait are served together. */
 interface Line<T, A> {
   readonly waiting: Array<Waiting<T, A>>
-  running: boolean
+  /** How many services may be under way, and how many are. */
+  readonly lanes: number
+  running: number
+  /** Whether something has to be put right, with no other service under way, before the next. */
+  broken: boolean
 }
 
 export const make = (options: {
@@ -72,12 +82,25 @@ export const make = (options: {
   const serving = <T, A>(
     line: Line<T, A>,
     next: (waiting: Array<Waiting<T, A>>) => ReadonlyArray<Waiting<T, A>>,
-    serve: (what: ReadonlyArray<T>) => Effect.Effect<ReadonlyArray<A>, BusError>
+    serve: (what: ReadonlyArray<T>) => Effect.Effect<ReadonlyArray<A>, BusError>,
+    mend: Effect.Effect<void, BusError>
   ): Effect.Effect<void> => {
     const loop: Effect.Effect<void> = Effect.suspend(() => {
+      if (line.broken && line.running === 1) {
+        line.broken = false
+        return Effect.matchCauseEffect(mend, {
+          onSuccess: () => loop,
+          onFailure: (cause) => {
+            line.broken = true
+            line.running--
+            refuse(line, cause)
+            return Effect.void
+          }
+        })
+      }
       // In one step: who comes after this begins anew.
-      if (line.waiting.length === 0) {
-        line.running = false
+      if (line.broken || line.waiting.length === 0) {
+        line.running--
         return Effect.void
       }
       const now = next(line.waiting)
@@ -85,7 +108,7 @@ export const make = (options: {
         Effect.exit(Effect.onExit(serve(now.map(({ what }) => what)), (exit) =>
           Effect.sync(() => {
             for (let index = 0; index < now.length; index++) {
-              Deferred.unsafeDone(now[index]!.done, Exit.map(exit, (answers) => answers[index]!))
+              end(now[index]!, Exit.map(exit, (answers) => answers[index]!))
             }
           }))),
         loop
@@ -93,8 +116,8 @@ export const make = (options: {
     })
     return Effect.onInterrupt(loop, (by) =>
       Effect.sync(() => {
-        line.running = false
-        for (const { done } of line.waiting.splice(0)) Deferred.unsafeDone(done, Exit.failCause(interruptedBy(by)))
+        line.running--
+        refuse(line, Cause.interrupt(FiberId.combineAll(by)))
       }))
   }
 
@@ -102,14 +125,14 @@ export const make = (options: {
     line: Line<T, A>,
     what: T,
     serve: Effect.Effect<void>,
-    onEntered?: (answer: Deferred.Deferred<A, BusError>) => void
+    pending?: Waiting<T, A>["pending"]
   ): Effect.Effect<Deferred.Deferred<A, BusError>> =>
     Effect.suspend(() => {
       const done = Deferred.unsafeMake<A, BusError>(FiberId.none)
-      line.waiting.push({ what, done })
-      onEntered?.(done)
-      if (line.running) return Effect.succeed(done)
-      line.running = true
+      line.waiting.push({ what, done, pending })
+      pending?.(done)
+      if (line.running >= (line.broken ? 1 : line.lanes)) return Effect.succeed(done)
+      line.running++
       return Effect.as(Effect.forkIn(database.detached(serve), scope), done)
     })
 
@@ -123,21 +146,18 @@ export const make = (options: {
   const all = <T, A>(waiting: Array<Waiting<T, A>>): ReadonlyArray<Waiting<T, A>> => waiting.splice(0)
 
   /** Gives what was taken to those who asked, in the order in which they did. */
-  const share = (group: number, member: number, asking: ReadonlyArray<Asking>, claim: Claim) => {
-    if (claim._tag !== "taken") return Effect.succeed(asking.map((): Claimed => claim))
+  const share = (line: Line<Asking, Claimed>, asking: ReadonlyArray<Asking>, claim: Claim): ReadonlyArray<Claimed> => {
+    if (claim._tag !== "taken") return asking.map(() => claim)
     const { taken } = claim
     let from = 0
-    let gone = false
-    const answers = asking.map(({ max, put }): Claimed => {
+    return asking.map(({ max, put }): Claimed => {
       const own = asking.length === 1 ? taken : taken.slice(from, from + max)
       from += own.length
       if (own.length === 0) return { _tag: "none", next: 0 }
-      if (!put(own)) gone = true
+      // One that has gone meanwhile had not been told: it is given back.
+      if (!put(own)) line.broken = true
       return { _tag: "taken" }
     })
-    return gone
-      ? Effect.as(Effect.ignore(Effect.suspend(() => database.release(group, member, held(group)))), answers)
-      : Effect.succeed(answers)
   }
 
   const claiming = new Map<string, Line<Asking, Claimed>>()
@@ -145,30 +165,25 @@ export const make = (options: {
 
   return {
     claim: (group, member, asking) => {
-      const line = lineOf(claiming, group, member)
-      return enter(
-        line,
-        asking,
-        serving(line, some, (all) =>
-          Effect.flatMap(
-            Effect.catchIf(
-              timed((now) => database.claim(group, member, all.reduce((sum, { max }) => sum + max, 0), now)),
-              (error) => error.reason === "timeout",
-              // It may have been made all the same.
-              () => Effect.as(database.release(group, member, held(group)), { _tag: "none", next: 0 } as const)
-            ),
-            (claim) => share(group, member, all, claim)
-          ).pipe(Effect.onExit(() =>
-            Effect.sync(() => {
-              for (const { pending } of all) pending(undefined)
-            })
-          ))),
-        asking.pending
-      )
+      const line = lineOf(claiming, group, member, lanes.claims)
+      const release = Effect.suspend(() => database.release(group, member, held(group)))
+      const serve = (all: ReadonlyArray<Asking>): Effect.Effect<ReadonlyArray<Claimed>, BusError> =>
+        timed((now) => database.claim(group, member, all.reduce((sum, { max }) => sum + max, 0), now)).pipe(
+          Effect.catchIf(
+            (error) => error.reason === "timeout",
+            () => {
+              // It may have been made all the same: nobody knows of what it took.
+              line.broken = true
+              return Effect.succeed({ _tag: "none", next: 0 } as const)
+            }
+          ),
+          Effect.map((claim) => share(line, all, claim))
+        )
+      return enter(line, asking, serving(line, some, serve, release), asking.pending)
     },
     settle: (group, member, one) => {
-      const line = lineOf(settling, group, member)
-      const serve = serving(line, all, (batch) =>
+      const line = lineOf(settling, group, member, lanes.settlements)
+      const serve = (batch: ReadonlyArray<Settling>) =>
         Effect.suspend(() => {
           const settled = batch.length === 1 ? batch[0]!.settled() : batch.flatMap((each) => each.settled())
           const answers = batch.map(() => undefined)
@@ -180,20 +195,32 @@ export const make = (options: {
               return answers
             }
           )
-        }))
-      return Effect.flatMap(enter(line, one, serve), Deferred.await)
+        })
+      return Effect.flatMap(enter(line, one, serving(line, all, serve, Effect.void)), Deferred.await)
     }
   }
 }
 
-const interruptedBy = (by: HashSet.HashSet<FiberId.FiberId>) => Cause.interrupt(FiberId.combineAll(by))
+const refuse = <T, A>({ waiting }: Line<T, A>, cause: Cause.Cause<BusError>): void => {
+  for (const each of waiting.splice(0)) end(each, Exit.failCause(cause))
+}
+
+const end = <T, A>({ done, pending }: Waiting<T, A>, exit: Exit.Exit<A, BusError>): void => {
+  pending?.(undefined)
+  Deferred.unsafeDone(done, exit)
+}
 
 /** One for each subscription and membership that is made use of. */
-const lineOf = <T, A>(lines: Map<string, Line<T, A>>, group: number, member: number): Line<T, A> => {
+const lineOf = <T, A>(
+  lines: Map<string, Line<T, A>>,
+  group: number,
+  member: number,
+  lanes: number
+): Line<T, A> => {
   const name = `${group} ${member}`
   const known = lines.get(name)
   if (known !== undefined) return known
-  const line: Line<T, A> = { waiting: [], running: false }
+  const line: Line<T, A> = { waiting: [], lanes, running: 0, broken: false }
   lines.set(name, line)
   return line
 }
