@@ -167,34 +167,48 @@ const emitter = {
   }
 }
 
-/** Of so many subscriptions, half to a subject of their own and half with wildcards, four select each message. */
-const routing = (subscriptions: number) =>
-  Kit.measure(`routing over ${subscriptions.toLocaleString("en-US")} subscriptions with wildcards, four selected`, {
-    unit: "messages/s",
-    ours: {
-      setup: () => {
-        const router = Selector.router<number>()
-        const select = (pattern: string) => Either.getOrThrow(Selector.make(pattern))
-        for (let n = 0; n < subscriptions; n += 4) {
-          router.add(n, select(`shop.${n}.placed`))
-          router.add(n + 1, select(`shop.${n}.*`))
-          router.add(n + 2, select(`shop.${n}.**`))
-          router.add(n + 3, select(`*.${n}.placed`))
+/** Of so many subscriptions, a quarter to a subject of their own and the others with wildcards. */
+const routerOf = (subscriptions: number) => {
+  const router = Selector.router<number>()
+  const select = (pattern: string) => Either.getOrThrow(Selector.make(pattern))
+  for (let n = 0; n < subscriptions; n += 4) {
+    router.add(n, select(`shop.${n}.placed`))
+    router.add(n + 1, select(`shop.${n}.*`))
+    router.add(n + 2, select(`shop.${n}.**`))
+    router.add(n + 3, select(`*.${n}.placed`))
+  }
+  return router
+}
+
+/** The curve of what routing costs: subjects that come again and again, and subjects that each come once. */
+const routing = (subscriptions: number, subjects: "known" | "new") =>
+  Kit.measure(
+    `routing over ${subscriptions.toLocaleString("en-US")} subscriptions with wildcards, ${
+      subjects === "known" ? "known subjects, four selected" : "a new subject each time, two selected"
+    }`,
+    {
+      unit: "messages/s",
+      ours: {
+        setup: (context) => {
+          const count = size(context, 200_000)
+          const shop = (n: number) => (n * 97 * 4) % subscriptions
+          // what a message's subject is made of is its publisher's business
+          const known = Array.from({ length: 25 }, (_, n) => `shop.${shop(n)}.placed`)
+          const all = subjects === "known"
+            ? Array.from({ length: count }, (_, n) => known[n % known.length]!)
+            : Array.from({ length: count }, (_, n) => `shop.${shop(n)}.order-${n}`)
+          return { router: routerOf(subscriptions), all }
+        },
+        run: ({ all, router }) => {
+          let selected = 0
+          for (const subject of all) selected += router.route({ type: "Placed", subject }).length
+          const expected = all.length * (subjects === "known" ? 4 : 2)
+          if (selected !== expected) throw new Error(`${selected} selected in place of ${expected}`)
+          return all.length
         }
-        return { router, subjects: Array.from({ length: 1_000 }, (_, n) => (n * 97 * 4) % subscriptions) }
-      },
-      run: ({ router, subjects }, context) => {
-        const count = size(context, 200_000)
-        let selected = 0
-        for (let n = 0; n < count; n++) {
-          const shop = subjects[n % subjects.length]!
-          selected += router.route({ type: "Placed", subject: `shop.${shop - shop % 4}.placed` }).length
-        }
-        if (selected !== count * 4) throw new Error(`${selected} selected in place of ${count * 4}`)
-        return count
       }
     }
-  })
+  )
 
 /** What a backlog holds of heap for each message while it is worked off; the consumer's own part does not grow with it. */
 const backlog = (count: number) =>
@@ -202,6 +216,7 @@ const backlog = (count: number) =>
     unit: "bytes",
     better: "lower",
     rounds: 1,
+    warmups: 0,
     ours: {
       value: async (_, context) => {
         const total = size(context, count)
@@ -260,6 +275,7 @@ export default [
     ours,
     theirs: emitter
   }),
-  ...[100, 1_000, 10_000, 100_000].map(routing),
+  ...[100, 1_000, 10_000, 100_000].map((subscriptions) => routing(subscriptions, "known")),
+  ...[100, 1_000, 10_000, 100_000].map((subscriptions) => routing(subscriptions, "new")),
   ...[10_000, 100_000, 1_000_000].map(backlog)
 ]

@@ -20,9 +20,16 @@ export const matchesSegments = (
   return atSubject === subject.length
 }
 
+/** A target, with its place among all of them. */
+interface Entry<A> {
+  readonly target: A
+  readonly order: number
+  readonly selector: Selector
+}
+
 /** One place in the tree of patterns: what ends here, and where each next segment leads. */
 interface Node<A> {
-  readonly ends: Set<A>
+  readonly ends: Set<Entry<A>>
   readonly next: Map<string, Node<A>>
 }
 
@@ -32,15 +39,14 @@ const node = <A>(): Node<A> => ({ ends: new Set(), next: new Map() })
 const remembered = 10_000
 
 interface Expression<A> {
-  readonly target: A
+  readonly entry: Entry<A>
   readonly expression: RegExp
 }
 
 export const make = <A>(): Router<A> => {
-  /** Each target, with the order in which it came. */
-  const targets = new Map<A, { readonly order: number; readonly selector: Selector }>()
-  const everything = new Set<A>()
-  const byType = new Map<string, Set<A>>()
+  const targets = new Map<A, Entry<A>>()
+  const everything = new Set<Entry<A>>()
+  const byType = new Map<string, Set<Entry<A>>>()
   const root = node<A>()
   let expressions: Array<Expression<A>> = []
   let count = 0
@@ -53,23 +59,23 @@ export const make = <A>(): Router<A> => {
     known = 0
   }
 
-  const insert = (target: A, selector: Selector): void => {
+  const insert = (entry: Entry<A>, selector: Selector): void => {
     switch (selector._tag) {
       case "All":
-        return void everything.add(target)
+        return void everything.add(entry)
       case "Types":
         for (const type of selector.types) {
           const found = byType.get(type)
-          if (found === undefined) byType.set(type, new Set([target]))
-          else found.add(target)
+          if (found === undefined) byType.set(type, new Set([entry]))
+          else found.add(entry)
         }
         return
       case "Subject":
-        return void place(selector.pattern).ends.add(target)
+        return void place(selector.pattern).ends.add(entry)
       case "Expression":
-        return void expressions.push({ target, expression: new RegExp(selector.source, selector.flags) })
+        return void expressions.push({ entry, expression: new RegExp(selector.source, selector.flags) })
       case "Any":
-        for (const each of selector.selectors) insert(target, each)
+        for (const each of selector.selectors) insert(entry, each)
     }
   }
 
@@ -83,44 +89,44 @@ export const make = <A>(): Router<A> => {
     return at
   }
 
-  const withdraw = (target: A, selector: Selector): void => {
+  const withdraw = (entry: Entry<A>, selector: Selector): void => {
     switch (selector._tag) {
       case "All":
-        return void everything.delete(target)
+        return void everything.delete(entry)
       case "Types":
         for (const type of selector.types) {
           const found = byType.get(type)
-          found?.delete(target)
+          found?.delete(entry)
           if (found?.size === 0) byType.delete(type)
         }
         return
       case "Subject":
-        return prune(root, selector.pattern.split("."), 0, target)
+        return prune(root, selector.pattern.split("."), 0, entry)
       case "Expression":
-        expressions = expressions.filter((each) => each.target !== target)
+        expressions = expressions.filter((each) => each.entry !== entry)
         return
       case "Any":
-        for (const each of selector.selectors) withdraw(target, each)
+        for (const each of selector.selectors) withdraw(entry, each)
     }
   }
 
   /** Takes a target away, and the branches that nothing ends in any more. */
-  const prune = (at: Node<A>, segments: ReadonlyArray<string>, depth: number, target: A): void => {
-    if (depth === segments.length) return void at.ends.delete(target)
+  const prune = (at: Node<A>, segments: ReadonlyArray<string>, depth: number, entry: Entry<A>): void => {
+    if (depth === segments.length) return void at.ends.delete(entry)
     const segment = segments[depth]!
     const next = at.next.get(segment)
     if (next === undefined) return
-    prune(next, segments, depth + 1, target)
+    prune(next, segments, depth + 1, entry)
     if (next.ends.size === 0 && next.next.size === 0) at.next.delete(segment)
   }
 
-  const walk = (at: Node<A>, segments: ReadonlyArray<string>, depth: number, found: Set<A>): void => {
+  const walk = (at: Node<A>, segments: ReadonlyArray<string>, depth: number, found: Array<Entry<A>>): void => {
     const any = at.next.get("**")
     if (any !== undefined) {
       for (let rest = depth; rest <= segments.length; rest++) walk(any, segments, rest, found)
     }
     if (depth === segments.length) {
-      for (const target of at.ends) found.add(target)
+      for (const entry of at.ends) found.push(entry)
       return
     }
     const exact = at.next.get(segments[depth]!)
@@ -130,18 +136,23 @@ export const make = <A>(): Router<A> => {
   }
 
   const compute = ({ subject, type }: Addressed): ReadonlyArray<A> => {
-    const found = new Set(everything)
-    for (const target of byType.get(type) ?? []) found.add(target)
+    const found = Array.from(everything)
+    const ofType = byType.get(type)
+    if (ofType !== undefined) { for (const entry of ofType) found.push(entry) }
     walk(root, subject.split("."), 0, found)
-    for (const { expression, target } of expressions) if (expression.test(subject)) found.add(target)
-    return Array.from(found).sort((a, b) => targets.get(a)!.order - targets.get(b)!.order)
+    for (const { entry, expression } of expressions) if (expression.test(subject)) found.push(entry)
+    found.sort((a, b) => a.order - b.order)
+    const route: Array<A> = []
+    // one that is found in several ways stands next to itself
+    for (let at = 0; at < found.length; at++) if (found[at] !== found[at - 1]) route.push(found[at]!.target)
+    return route
   }
 
   const remove = (target: A): void => {
     const placed = targets.get(target)
     if (placed === undefined) return
     forget()
-    withdraw(target, placed.selector)
+    withdraw(placed, placed.selector)
     targets.delete(target)
   }
 
@@ -149,8 +160,9 @@ export const make = <A>(): Router<A> => {
     add: (target, selector) => {
       remove(target)
       forget()
-      targets.set(target, { order: count++, selector })
-      insert(target, selector)
+      const entry: Entry<A> = { target, order: count++, selector }
+      targets.set(target, entry)
+      insert(entry, selector)
     },
     remove,
     route: (message) => {
