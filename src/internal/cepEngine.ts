@@ -262,13 +262,15 @@ export class Engine implements Runs.Host {
       return
     }
     if (this.sets !== undefined) return this.sets.push(event, key, seq, time)
-    let runs = this.keys.get(key)
-    const known = runs !== undefined
-    runs ??= new Runs.Runs(key, this)
+    const known = this.keys.get(key)
+    // where nothing has begun, only what may begin something is looked at
+    if (known === undefined && program.root.tags?.has(event._tag) === false) return
+    const runs = known ?? new Runs.Runs(key, this)
     this.last = undefined
     runs.push(event, seq, time)
-    if (known && runs.isEmpty) this.keys.delete(key)
-    else if (!known && !runs.isEmpty) this.keys.set(key, runs)
+    if (known === undefined) {
+      if (!runs.isEmpty) this.keys.set(key, runs)
+    } else if (runs.isEmpty) this.keys.delete(key)
   }
 
   /** Time moves on: what is due is done, instant by instant. */
@@ -284,7 +286,8 @@ export class Engine implements Runs.Host {
         this.dues.pop()
         if (!next.dead) due.push(next)
       }
-      this.expire(due)
+      if (due.length === 1) this.over(run.of, due)
+      else this.expire(due)
     }
     this.now = time
   }
@@ -297,16 +300,15 @@ export class Engine implements Runs.Host {
       if (others === undefined) byKey.set(run.of, [run])
       else others.push(run)
     }
-    const order = byKey.size === 1
-      ? [...byKey]
-      : [...byKey].map(([of, runs]) => ({ of, runs, first: Math.min(...runs.map(({ path }) => path.start)) }))
-        .sort((left, right) => left.first - right.first)
-        .map(({ of, runs }) => [of, runs] as const)
-    for (const [of, runs] of order) {
-      this.last = undefined
-      of.expire(runs, this.now)
-      if (of.isEmpty) this.keys.delete(of.key)
-    }
+    const first = (runs: ReadonlyArray<Runs.Run>) => Math.min(...runs.map(({ path }) => path.start))
+    const order = [...byKey].map(([of, runs]) => ({ of, runs, first: byKey.size === 1 ? 0 : first(runs) }))
+    for (const { of, runs } of order.sort((left, right) => left.first - right.first)) this.over(of, runs)
+  }
+
+  private over(of: Runs.Runs, runs: ReadonlyArray<Runs.Run>): void {
+    this.last = undefined
+    of.expire(runs, this.now)
+    if (of.isEmpty) this.keys.delete(of.key)
   }
 
   // ------------------------------------------------------------------------------------------------- what runs tell

@@ -148,11 +148,11 @@ export class Runs {
       const { state } = runs[at]!
       if (at === 0 || runs[at - 1]!.state !== state) compact(this.bucket(state).runs)
     }
-    const over = runs.map(({ path }) => path).filter(({ done, live }) => live === 0 && !done)
-    if (over.length > 1) over.sort(byPositions)
-    for (let at = 0; at < over.length; at++) {
-      if (over[at] !== over[at - 1]) this.host.timedOut(this, over[at]!)
-    }
+    const [first] = runs
+    if (runs.length > 1) {
+      const over = new Set(runs.map(({ path }) => path).filter(isOver))
+      for (const path of [...over].sort(byPositions)) this.host.timedOut(this, path)
+    } else if (first !== undefined && isOver(first.path)) this.host.timedOut(this, first.path)
     this.settle()
   }
 
@@ -368,6 +368,9 @@ export class Runs {
     }
   }
 }
+
+/** Whether a run of events waits for nothing more, without having been a match. */
+const isOver = ({ done, live }: Path): boolean => live === 0 && !done
 
 const compact = (runs: Array<Run>): void => {
   let kept = 0

@@ -204,6 +204,41 @@ describe("Matcher: caps on what sets hold", () => {
     assert.deepStrictEqual(run({ maxPartialMatchesPerKey: 3 }).outputs, ["Failed x A1@1 B3@3"])
   })
 
+  it.each(["dropOldest", "dropNewest", "fail"] as const)(
+    "a rest at a full cap makes no difference: %s",
+    (onOverflow) => {
+      const cap = FastCheck.integer({ min: 1, max: 20 })
+      FastCheck.assert(
+        FastCheck.property(
+          FastCheck.constantFrom("A ~> B ~> C within 12 ms", "A -> B{2,} -> C", "A ~> B+ ~> C within 30 ms"),
+          sequences,
+          FastCheck.array(FastCheck.nat(60), { maxLength: 4 }),
+          cap,
+          cap,
+          (text, events, rests, maxPartialMatchesPerKey, maxPartialMatches) => {
+            const matcher = Matcher.make(pattern(text), {
+              timestamp,
+              keyBy,
+              onOverflow,
+              maxPartialMatchesPerKey,
+              maxPartialMatches
+            })
+            const whole = Matcher.open(matcher)
+            let rested = Matcher.open(matcher)
+            for (const [at, event] of events.entries()) {
+              if (rests.includes(at)) rested = Matcher.open(matcher, structuredClone(rested.snapshot()))
+              assert.deepStrictEqual(lines(rested.push([event])), lines(whole.push([event])))
+              assert.isAtMost(whole.stats().mostPartialMatches, maxPartialMatches)
+            }
+            assert.deepStrictEqual(waiting(rested), waiting(whole))
+            assert.deepStrictEqual(rested.stats().overflowed, whole.stats().overflowed)
+          }
+        ),
+        { numRuns: 150, seed: 20220906 }
+      )
+    }
+  )
+
   it("what the window has let go of does not count", () => {
     const session = Matcher.open(
       Matcher.make(pattern("A ~> B within 10 ms"), { timestamp, maxPartialMatchesPerKey: 10 })
