@@ -765,6 +765,14 @@ export * as SagaEngine from "./saga/SagaEngine.ts"
 export * as SagaError from "./saga/SagaError.ts"
 
 /**
+ * What becomes of sagas, told on the bus.
+ *
+ * @since 0.1.0
+ * @category saga
+ */
+export * as SagaEvents from "./saga/SagaEvents.ts"
+
+/**
  * The journal of a saga: the events of its stream.
  *
  * @since 0.1.0
