@@ -48,21 +48,19 @@ const next = (runner: Runner, state: Machine.SagaState): Effect.Effect<void> => 
     const { roundDue } = state
     return runner.quiet.waiting(roundDue, Effect.raceFirst(runner.until(roundDue), runner.awaitChange))
   }
-  return Effect.flatMap(ParseResult.decodeUnknown(runner.definition.contract.payload)(state.payload), (payload) => {
-    runner.startBody(payload)
-    return Effect.flatMap(runner.quiet.waiting(Infinity, Deferred.await(runner.turn)), (turn) => {
-      switch (turn._tag) {
-        case "Over":
-          return Effect.void
-        case "Mismatch":
-          return mismatch(runner, turn.detail)
-        case "Exit":
-          return ended(runner, turn.exit)
-      }
-    })
-  }).pipe(
-    Effect.catchAll(() => mismatch(runner, "its payload cannot be read"))
-  )
+  const payload = ParseResult.decodeUnknownEither(runner.definition.contract.payload)(state.payload)
+  if (Either.isLeft(payload)) return mismatch(runner, "its payload cannot be read")
+  runner.startBody(payload.right)
+  return Effect.flatMap(runner.quiet.waiting(Infinity, Deferred.await(runner.turn)), (turn) => {
+    switch (turn._tag) {
+      case "Over":
+        return Effect.void
+      case "Mismatch":
+        return mismatch(runner, turn.detail)
+      case "Exit":
+        return ended(runner, turn.exit)
+    }
+  })
 }
 
 const mismatch = (runner: Runner, detail: string): Effect.Effect<void> =>
@@ -92,16 +90,17 @@ const commit = (runner: Runner, value: unknown): Effect.Effect<void> => {
   const { success } = runner.definition.contract
   const encoded = ParseResult.encodeUnknownEither(success)(value)
   if (Either.isLeft(encoded)) return failed(runner, Cause.die(encoded.left))
+  const stray = Machine.strayToUndo(runner.state)
   return Effect.zipRight(
-    compensateAll(runner, Machine.strayToUndo(runner.state)),
+    stray.length === 0 ? Effect.void : compensateAll(runner, stray),
     Effect.suspend(() => {
       const { id, saga } = runner.state
       const left = leftOver(runner.state)
       const result = encoded.right === undefined ? {} : { value: encoded.right }
       return runner.write(
         [
-          Journal.Decided({ saga, id, decision: "commit" }),
-          Journal.Ended({ saga, id, state: "completed", left, ...result })
+          { _tag: "SagaDecided", saga, id, decision: "commit" },
+          { _tag: "SagaEnded", saga, id, state: "completed", ...result, left }
         ],
         () => {
           if (runner.deciding !== undefined) return false

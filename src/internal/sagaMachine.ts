@@ -132,26 +132,30 @@ const unregistered: Compensation = {
 export const activity = (state: SagaState, id: string): Activity | undefined =>
   Option.getOrUndefined(HashMap.get(state.activities, id))
 
-const change = (state: SagaState, id: string, to: (before: Activity) => Partial<Activity>): SagaState => {
-  const before = activity(state, id)
-  return before === undefined
-    ? state
-    : { ...state, activities: HashMap.set(state.activities, id, { ...before, ...to(before) }) }
+/** The copy that {@link apply} has made, and changes until it gives it away. */
+const put = (copy: SagaState, id: string, activity: Activity): SagaState => {
+  const own: { -readonly [Name in keyof SagaState]: SagaState[Name] } = copy
+  own.activities = HashMap.set(copy.activities, id, activity)
+  return copy
+}
+
+const change = (copy: SagaState, id: string, to: (before: Activity) => Partial<Activity>): SagaState => {
+  const before = activity(copy, id)
+  return before === undefined ? copy : put(copy, id, { ...before, ...to(before) })
 }
 
 const begin = (
-  state: SagaState,
+  copy: SagaState,
   event: { readonly step: string; readonly place: string; readonly name: string },
   at: number,
   more: Partial<Activity> & { readonly kind: Kind }
-): SagaState => ({
-  ...state,
-  activities: HashMap.set(state.activities, event.step, {
+): SagaState =>
+  put(copy, event.step, {
     id: event.step,
-    seq: state.version,
+    seq: copy.version,
     place: event.place,
     name: event.name,
-    round: state.round,
+    round: copy.round,
     compensated: false,
     state: "running",
     attempts: 1,
@@ -171,7 +175,6 @@ const begin = (
     compensation: unregistered,
     ...more
   })
-})
 
 const settle = (
   state: SagaState,

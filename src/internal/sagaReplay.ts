@@ -22,8 +22,7 @@ export class Replay {
   private nextIntent = 0
   private nextOutcome = 0
   private pumping = false
-  /** Resolves when the body has asked for all that the journal holds. */
-  readonly complete: Deferred.Deferred<void> = Deferred.unsafeMake(FiberId.none)
+  private completed: Deferred.Deferred<void> | undefined
   /** How often something was asked for or given: it stands still where the body is stuck. */
   progress = 0
 
@@ -46,6 +45,15 @@ export class Replay {
   /** What the journal holds and the body has not asked for. */
   unclaimed(): ReadonlyArray<string> {
     return this.intents.slice(this.nextIntent).filter((intent) => !intent.claimed).map((intent) => intent.id)
+  }
+
+  /** Resolves when the body has asked for all that the journal holds. */
+  get complete(): Deferred.Deferred<void> {
+    if (this.completed === undefined) {
+      this.completed = Deferred.unsafeMake(FiberId.none)
+      if (this.isOver) Deferred.unsafeDone(this.completed, Effect.void)
+    }
+    return this.completed
   }
 
   /** Whether the body has asked for all of it. */
@@ -88,7 +96,7 @@ export class Replay {
 
   private advance(): void {
     while (this.nextIntent < this.intents.length && this.intents[this.nextIntent]!.claimed) this.nextIntent++
-    if (this.nextIntent === this.intents.length) Deferred.unsafeDone(this.complete, Effect.void)
+    if (this.isOver && this.completed !== undefined) Deferred.unsafeDone(this.completed, Effect.void)
   }
 
   private give(outcome: Outcome): void {

@@ -74,7 +74,7 @@ export class Runner {
   readonly claimed = new Set<string>()
   /** Fibers that a body's interruption does not reach: pivots, and rollbacks of nested sagas. */
   readonly apart = new Set<Fiber.RuntimeFiber<any, any>>()
-  turn: Deferred.Deferred<Turn> = Deferred.unsafeMake(FiberId.none)
+  private present: Deferred.Deferred<Turn> | undefined
   broken: Cause.Cause<unknown> | undefined
   /** A step that no saga can have, and that the body asked for in this run. */
   invalid: InvalidStep | undefined
@@ -84,9 +84,10 @@ export class Runner {
   readonly quiet: Quiet
   private body: Fiber.RuntimeFiber<unknown, unknown> | undefined
   private readonly fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
-  private readonly waits = new Map<string, Set<Deferred.Deferred<void>>>()
-  private changed: Deferred.Deferred<void> = Deferred.unsafeMake(FiberId.none)
-  private readonly gone: Deferred.Deferred<void> = Deferred.unsafeMake(FiberId.none)
+  /** What is waited for, made when somebody does. */
+  private readonly waits = new Map<string, Deferred.Deferred<void>>()
+  private changed: Deferred.Deferred<void> | undefined
+  private gone: Deferred.Deferred<void> | undefined
 
   constructor(options: RunnerOptions) {
     this.options = options
@@ -111,6 +112,11 @@ export class Runner {
       wait: (attempt) => this.restOrGone(Math.min(5_000, 50 * 2 ** attempt)),
       fork: (effect) => this.options.fork(effect)
     })
+  }
+
+  /** How the present run of the body ends. */
+  get turn(): Deferred.Deferred<Turn> {
+    return this.present ??= Deferred.unsafeMake(FiberId.none)
   }
 
   now(): number {
@@ -176,37 +182,32 @@ export class Runner {
     const waiting = this.waits.get(id)
     if (waiting === undefined) return
     this.waits.delete(id)
-    for (const each of waiting) Deferred.unsafeDone(each, Exit.void)
+    Deferred.unsafeDone(waiting, Exit.void)
   }
 
   private wakeAll(): void {
-    for (const id of Array.from(this.waits.keys())) this.wake(id)
+    if (this.waits.size > 0) { for (const id of Array.from(this.waits.keys())) this.wake(id) }
     this.tellChange()
   }
 
   private tellChange(): void {
     const { changed } = this
-    this.changed = Deferred.unsafeMake(FiberId.none)
+    if (changed === undefined) return
+    this.changed = undefined
     Deferred.unsafeDone(changed, Exit.void)
   }
 
-  /** Waits for the next event about an activity, and for those that may concern any. */
+  /** Waits for the next event about an activity, and for those that may concern any, from the turn in which this is called. */
   awaitActivity(id: string): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const waiter: Deferred.Deferred<void> = Deferred.unsafeMake(FiberId.none)
-      const waiting = this.waits.get(id) ?? new Set()
-      waiting.add(waiter)
-      this.waits.set(id, waiting)
-      return this.quiet.waiting(
-        Infinity,
-        Effect.onInterrupt(Deferred.await(waiter), () => Effect.sync(() => waiting.delete(waiter)))
-      )
-    })
+    let waiting = this.waits.get(id)
+    if (waiting === undefined) this.waits.set(id, waiting = Deferred.unsafeMake(FiberId.none))
+    return this.quiet.waiting(Infinity, Deferred.await(waiting))
   }
 
-  /** Waits for an operator, a decision, a need of intervention, or the end. */
+  /** Waits for an operator, a decision, a need of intervention, or the end, from the turn in which this is asked for. */
   get awaitChange(): Effect.Effect<void> {
-    return Effect.suspend(() => this.quiet.waiting(Infinity, Deferred.await(this.changed)))
+    this.changed ??= Deferred.unsafeMake(FiberId.none)
+    return this.quiet.waiting(Infinity, Deferred.await(this.changed))
   }
 
   // -------------------------------------------------------------------------------------------------------------- wishes
@@ -280,9 +281,10 @@ export class Runner {
     return Effect.suspend(() => {
       if (this.closed) return Effect.void
       const rested: Deferred.Deferred<void> = Deferred.unsafeMake(FiberId.none)
+      const gone = this.gone ??= Deferred.unsafeMake(FiberId.none)
       const fiber = this.options.fork(
         Effect.zipRight(
-          Effect.raceFirst(this.sleep(this.now() + millis), Deferred.await(this.gone)),
+          Effect.raceFirst(this.sleep(this.now() + millis), Deferred.await(gone)),
           Deferred.succeed(rested, undefined)
         )
       )
@@ -311,11 +313,10 @@ export class Runner {
     this.claimed.clear()
     this.halted = false
     this.invalid = undefined
-    this.turn = Deferred.unsafeMake(FiberId.none)
+    const turn: Deferred.Deferred<Turn> = this.present = Deferred.unsafeMake(FiberId.none)
     const replay = this.replay = new Replay(this.state)
     const { body, context } = this.definition
     const { round, seed, startedAt } = this.state
-    const { turn } = this
     this.body = this.fork(Body.run(
       Effect.suspend(() => body(payload)),
       { startedAt, seed, round, context: Context.add(context, Running, host(this, "")), supervisor: this.quiet },
@@ -375,7 +376,7 @@ export class Runner {
     this.closed = true
     this.writer.close()
     this.tellChange()
-    Deferred.unsafeDone(this.gone, Exit.void)
+    if (this.gone !== undefined) Deferred.unsafeDone(this.gone, Exit.void)
     const fibers = [...this.apart, ...this.fibers]
     return Effect.zipRight(Fiber.interruptAll(fibers), Effect.sync(() => this.options.onGone(this)))
   })

@@ -7,16 +7,15 @@ import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Random from "effect/Random"
 import * as Correlation from "../event/Correlation.ts"
-import * as Envelope from "../event/Envelope.ts"
 import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import type { Definition } from "../saga/SagaDefinition.ts"
 import type { Service } from "../saga/SagaEngine.ts"
 import { type AskError, PayloadDiffers, SagaNotRegistered } from "../saga/SagaError.ts"
 import * as Journal from "../saga/SagaJournal.ts"
-import { EventStore } from "../store/EventStore.ts"
 import { StoreError } from "../store/StoreError.ts"
 import * as Faults from "./faults.ts"
 import * as Json from "./json.ts"
+import { entryOf } from "./sagaEntry.ts"
 import type { Fleet } from "./sagaFleet.ts"
 import * as Index from "./sagaIndex.ts"
 import { live } from "./sagaLife.ts"
@@ -39,22 +38,25 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
       if (fleet.stopping) return yield* new StoreError({ reason: "closed", operation: "SagaEngine.start" })
       const at = yield* Clock.currentTimeMillis
       const seed = yield* Random.nextIntBetween(0, 2 ** 31)
-      const started = Journal.Started({
+      const started: Journal.JournalEvent = {
+        _tag: "SagaStarted",
         saga,
         id,
         version,
         payload,
         seed,
         ...(deadline === undefined ? {} : { deadline: Math.ceil(at + Duration.toMillis(deadline)) })
-      })
+      }
       const eventId = ids(at)
       // Before it can be heard of; where it goes to another process meanwhile, that one finds it in its index.
       const here = fleet.shardOf(key) !== undefined
       if (shared && here) fleet.startedHere.add(key)
       const written = yield* Effect.either(
-        Journal.Sagas.append(Journal.idOf(saga, id), [Envelope.make(started, { id: eventId, occurredAt: at })], {
-          expected: "noStream"
-        }).pipe(Effect.provideService(EventStore, store))
+        store.append([{
+          stream: `${Journal.Sagas.name}-${Journal.idOf(saga, id)}`,
+          expected: "noStream",
+          events: [entryOf(started, eventId, at)]
+        }])
       )
       if (Either.isRight(written)) {
         Metrics.started(saga)
@@ -63,7 +65,8 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
           const state = Machine.apply(Machine.initial, started, at)
           const correlation = Correlation.following({ id: eventId, metadata })
           const runner = fleet.launch(key, definition, { state, correlation })
-          runner.fork(live(runner))
+          // Whoever waits for its end does so before it is there, and need not read its journal.
+          runner.fork(Effect.zipRight(Effect.yieldNow(), live(runner)))
         } else fleet.notice(key)
         return id
       }
