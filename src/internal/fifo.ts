@@ -1,6 +1,6 @@
 /** First in, first out. */
 export class Fifo<A> {
-  #items: Array<A> = []
+  #items: Array<A | undefined> = []
   #first = 0
 
   get size(): number {
@@ -17,13 +17,13 @@ export class Fifo<A> {
 
   shift(): A | undefined {
     if (this.#first === this.#items.length) return undefined
-    const item = this.#items[this.#first]!
-    this.#first++
+    const item = this.#items[this.#first]
+    this.#items[this.#first++] = undefined
     if (this.#first === this.#items.length) {
       this.#items = []
       this.#first = 0
     } else if (this.#first > 1_024 && this.#first * 2 > this.#items.length) {
-      // what was taken is let go in large steps, since each moves all that is left
+      // places that were taken are let go in large steps, since each moves all that is left
       this.#items = this.#items.slice(this.#first)
       this.#first = 0
     }

@@ -1,14 +1,27 @@
 // needs: native addon
-import { afterAll } from "@effect/vitest"
+import { afterAll, describe, it } from "@effect/vitest"
 import * as EventBus from "effect-skald/bus/EventBus"
+import * as Publisher from "effect-skald/bus/Publisher"
 import * as SqlBus from "effect-skald/bus/Sql"
+import * as Subscription from "effect-skald/bus/Subscription"
+import * as Event from "effect-skald/event/Event"
 import * as SqliteClient from "effect-skald/store/SqliteClient"
 import * as BusConformance from "effect-skald/testing/BusConformance"
-import { Layer } from "effect"
+import { Deferred, Effect, Exit, Layer, Schema } from "effect"
+import { ok, strictEqual } from "node:assert/strict"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import * as Soak from "../support/soak.ts"
+
+setFlagsFromString("--expose-gc")
+const collect = runInNewContext("gc") as () => void
+const heapUsed = (): number => {
+  collect()
+  return process.memoryUsage().heapUsed
+}
 
 const directory = mkdtempSync(join(tmpdir(), "skald-"))
 const backlog = Soak.times(100_000)
@@ -33,6 +46,57 @@ BusConformance.suite("sqlite", {
   backlog,
   connects: Soak.times(1_000),
   timeout
+})
+
+const Placed = Event.make("Placed", { order: Schema.String, amount: Schema.Number })
+const published = Soak.times(1_000_000)
+const MiB = 2 ** 20
+
+describe("a backlog in memory", () => {
+  it.live(
+    "is let go as it is worked off, and its consumer holds no more of a large one than of a small one",
+    () =>
+      Effect.scoped(Effect.gen(function*() {
+        const orders = Publisher.make([Placed])
+        const subscription = { events: [Placed], concurrency: 8 } as const
+        yield* Effect.scoped(Subscription.run("s", { ...subscription, handler: () => Effect.void }))
+        const before = heapUsed()
+        const page = 10_000
+        for (let n = 0; n < published; n += page) {
+          yield* orders.publishAll(Array.from({ length: page }, (_, at) => Placed({ order: "o", amount: n + at })))
+        }
+        const full = heapUsed()
+        const each = (full - before) / published
+        const beyond: Array<number> = []
+        let sum = 0
+        let seen = 0
+        const done = yield* Deferred.make<void>()
+        yield* Subscription.run("s", {
+          ...subscription,
+          handler: ({ amount }) =>
+            Effect.sync(() => {
+              // of what is left, and of what the bus remembers for those who begin with the earliest
+              if (seen % (published / 10) === 0) beyond.push(heapUsed() - before - each * (published - seen))
+              sum += amount
+              if (++seen === published) Deferred.unsafeDone(done, Exit.void)
+            })
+        })
+        yield* Deferred.await(done)
+        strictEqual(sum, published * (published - 1) / 2)
+        const left = heapUsed() - before
+        const most = Math.max(...beyond, left)
+        // places of messages that were taken are let go in steps, of half of those that wait
+        ok(most < 32 * MiB + 16 * published, `${(most / MiB).toFixed(1)} MiB beyond the backlog`)
+        ok(left < 32 * MiB, `${(left / MiB).toFixed(1)} MiB are left`)
+        Soak.report(
+          "busBacklog",
+          `${published.toLocaleString("en-US")} messages in memory, ${each.toFixed(0)} bytes each; the heap at most ${
+            (most / MiB).toFixed(1)
+          } MiB above what was still waiting, ${(left / MiB).toFixed(1)} MiB when all were handled`
+        )
+      })).pipe(Effect.provide(EventBus.layerMemory)),
+    timeout
+  )
 })
 
 afterAll(() => {
