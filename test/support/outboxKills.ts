@@ -11,10 +11,10 @@ import * as SqlInbox from "effect-skald/bus/SqlInbox"
 import * as SqlOutbox from "effect-skald/bus/SqlOutbox"
 import * as StagedMessages from "effect-skald/bus/StagedMessages"
 import * as Subscription from "effect-skald/bus/Subscription"
-import * as Sqlite from "effect-skald/Sqlite"
-import * as SqliteClient from "effect-skald/store/SqliteClient"
 import { equal } from "./assert.ts"
+import * as Databases from "./outboxDatabases.ts"
 import { Counted, Counts } from "./outboxEvents.ts"
+import * as Postgres from "./postgres.ts"
 import * as Program from "./program.ts"
 import { tempFile } from "./tempDirectory.ts"
 
@@ -30,19 +30,20 @@ const wait = (millis: number) => Effect.promise(() => new Promise((resolve) => s
 
 /**
  * A process relays what this one commits, and is killed with SIGKILL again and again: in turn between a commit and its publishing,
- * and between the publishing and its checkpoint. In the end everything has been handled once, in order.
+ * and between the publishing and its checkpoint. In the end everything has been handled once, in order. On a server where one is
+ * given, in files otherwise; what is relayed from and what is relayed to are two databases.
  */
-export const run = (kind: "store" | "table", kills: number) =>
+export const run = (kind: "store" | "table", kills: number, server?: string) =>
   Effect.gen(function*() {
-    const filename = yield* tempFile()
-    const busFile = yield* tempFile("bus.db")
+    const database = yield* server === undefined ? tempFile() : Postgres.database(server)
+    const busDatabase = yield* server === undefined ? tempFile("bus.db") : Postgres.database(server)
     const program = yield* Effect.acquireRelease(
       Effect.promise(() => Program.bundle("test/support/outboxRelay.ts")),
       ({ remove }) => Effect.sync(remove)
     )
-    const services = yield* Layer.build(Layer.provideMerge(SqlOutbox.layer(), Sqlite.layer({ filename })))
+    const services = yield* Layer.build(Layer.provideMerge(SqlOutbox.layer(), Databases.services(database)))
     const busServices = yield* Layer.build(
-      Layer.merge(SqlBus.layer(), SqlInbox.layer()).pipe(Layer.provideMerge(SqliteClient.layer({ filename: busFile })))
+      Layer.merge(SqlBus.layer(), SqlInbox.layer()).pipe(Layer.provideMerge(Databases.client(busDatabase)))
     )
     const handled: Array<number> = []
     const ids = new Set<string>()
@@ -80,7 +81,14 @@ export const run = (kind: "store" | "table", kills: number) =>
     for (let kill = 0; kill < kills; kill++) {
       const nth = yield* Random.nextIntBetween(1, 3)
       yield* write(3 * nth)
-      const child = Program.run(program.file, kind, filename, busFile, kill % 2 === 0 ? "before" : "after", String(nth))
+      const child = Program.run(
+        program.file,
+        kind,
+        database,
+        busDatabase,
+        kill % 2 === 0 ? "before" : "after",
+        String(nth)
+      )
       yield* Effect.promise(() => child.spoken)
       yield* Effect.promise(() =>
         new Promise<void>((resolve, reject) => {

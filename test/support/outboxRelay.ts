@@ -5,17 +5,16 @@ import * as Outbox from "effect-skald/bus/Outbox"
 import * as SqlBus from "effect-skald/bus/Sql"
 import * as SqlOutbox from "effect-skald/bus/SqlOutbox"
 import * as StagedMessages from "effect-skald/bus/StagedMessages"
-import * as SqliteClient from "effect-skald/store/SqliteClient"
-import * as Sqlite from "effect-skald/Sqlite"
+import * as Databases from "./outboxDatabases.ts"
 
 /**
- * A process that relays from one file to a bus in another, and kills itself at a moment: `before` or `after` the bus has taken a
+ * A process that relays from one database to a bus in another, and kills itself at a moment: `before` or `after` the bus has taken a
  * batch, the n-th of this process. It says how many it has relayed.
  */
-const [kind = "", filename = "", busFile = "", moment = "", nth = "1"] = process.argv.slice(2)
+const [kind = "", database = "", busDatabase = "", moment = "", nth = "1"] = process.argv.slice(2)
 
-/** The bus in a file of its own, so that no transaction can join the two. */
-const Bus = SqlBus.layer().pipe(Layer.provide(SqliteClient.layer({ filename: busFile })))
+/** The bus in a database of its own, so that no transaction can join the two. */
+const Bus = SqlBus.layer().pipe(Layer.provide(Databases.client(busDatabase)))
 
 const die = Effect.sync(() => process.kill(process.pid, "SIGKILL")).pipe(Effect.zipRight(Effect.never))
 
@@ -41,6 +40,6 @@ const relay: Layer.Layer<never, unknown, Outbox.Services | SqlClient.SqlClient> 
 
 Effect.runFork(
   Effect.zipRight(Effect.sync(() => process.stdout.write("begins\n")), Layer.launch(relay)).pipe(
-    Effect.provide(Layer.provideMerge(Deadly, Sqlite.layer({ filename })))
+    Effect.provide(Layer.provideMerge(Deadly, Databases.services(database)))
   )
 )
