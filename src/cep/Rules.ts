@@ -22,6 +22,8 @@ import * as Subscription from "../bus/Subscription.ts"
 import * as Event from "../event/Event.ts"
 import * as EventCodec from "../event/EventCodec.ts"
 import type { InvalidInput } from "../event/InvalidInput.ts"
+import * as Faults from "../internal/faults.ts"
+import * as History from "../internal/ruleHistory.ts"
 import * as Internal from "../internal/rules.ts"
 import * as RuleSet from "../internal/ruleSet.ts"
 import * as Matcher from "./Matcher.ts"
@@ -78,6 +80,12 @@ export interface Options<B, Ev, Es extends ReadonlyArray<Event.Any>, E, R>
   readonly events?: (Es & Event.UniqueTags<Es> & Listed<Ev, Es[number]["Type"]>) | undefined
   readonly pattern: Pattern<B, Ev>
   readonly action: (match: B, detection: Detection) => Effect.Effect<void, E, R>
+  /**
+   * How many events of a key the rule looks back on: those of a match lie among so many that came one after the other, whatever
+   * the time, and what is older is forgotten. The events that are listed count. It takes the place of `within`: a negation at the
+   * end is told with the last of so many events. Caps on partial matches are on those of one key.
+   */
+  readonly last?: number | undefined
   /** {@link defaultMaxMatches} when not given. */
   readonly maxMatches?: number | undefined
 }
@@ -215,9 +223,14 @@ export const run: {
     if (events === undefined) {
       return yield* Internal.refuse("must be given: the pattern does not tell which types it names", "events")
     }
+    const last: number | undefined = options.last
+    const problem = last === undefined ? undefined : Faults.countProblem(last, 1)
+    if (problem !== undefined) return yield* Internal.refuse(problem, "last")
+    const history = last === undefined ? undefined : History.make<any>(options.pattern, options, last)
     const definition: RuleSet.Definition = {
       name,
-      matcher: Matcher.make(options.pattern, options),
+      matcher: history?.matcher ?? Matcher.make(options.pattern, options),
+      history,
       codec: EventCodec.make(Event.group<any>(events), {}),
       types: Event.storedTypes(events),
       maxMatches: options.maxMatches ?? defaultMaxMatches

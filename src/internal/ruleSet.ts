@@ -7,6 +7,7 @@ import type { Raw } from "../event/Envelope.ts"
 import * as EventCodec from "../event/EventCodec.ts"
 import * as Compile from "./cepCompile.ts"
 import * as Element from "./cepElement.ts"
+import * as History from "./ruleHistory.ts"
 import { unrecorded } from "./unrecorded.ts"
 
 /** An event that rules look at: as it was recorded, or as somebody has it at hand. */
@@ -38,6 +39,8 @@ export type Told = Exclude<Matcher.Output<unknown, unknown>, { readonly _tag: "M
 export interface Definition {
   readonly name: string
   readonly matcher: Matcher.Matcher<any, any>
+  /** Where it is of the last events: the matcher is that of a key. */
+  readonly history: History.History<any> | undefined
   readonly codec: EventCodec.EventCodec<any>
   /** The names that its events are stored under. */
   readonly types: ReadonlyArray<string>
@@ -45,10 +48,14 @@ export interface Definition {
   readonly maxMatches: number
 }
 
+type Session =
+  & Pick<Matcher.Session<any, any>, "push" | "advance" | "partialMatches" | "stats">
+  & { readonly snapshot: () => unknown }
+
 /** A rule at work. */
 interface Working {
   readonly definition: Definition
-  readonly session: Matcher.Session<any, any>
+  readonly session: Session
   /** The ids of the events that it has at hand. */
   readonly ids: WeakMap<object, string>
   readonly counts: { detected: number; cut: number; undecodable: number }
@@ -85,10 +92,10 @@ export class RuleSet {
   add(definition: Definition, from?: unknown): boolean {
     this.remove(definition.name)
     const ids = new WeakMap<object, string>()
-    const kept = from === undefined ? undefined : restored(definition, ids, from)
+    const session = from === undefined ? undefined : restored(definition, ids, from)
     const rule: Working = {
       definition,
-      session: Matcher.open(definition.matcher, kept),
+      session: session ?? opened(definition),
       ids,
       counts: { detected: 0, cut: 0, undecodable: 0 },
       paused: false
@@ -99,7 +106,7 @@ export class RuleSet {
       if (rules === undefined) this.#byType.set(type, new Set([rule]))
       else rules.add(rule)
     }
-    return kept !== undefined
+    return session !== undefined
   }
 
   remove(name: string): boolean {
@@ -173,7 +180,7 @@ export class RuleSet {
     return Object.fromEntries(
       Array.from(this.#rules, ([name, { definition, ids, session }]) => [
         name,
-        Schema.encodeSync(Matcher.SnapshotOf(eventsOf(definition, ids)))(session.snapshot())
+        Schema.encodeSync(snapshotOf(definition, ids))(session.snapshot() as Kept)
       ])
     )
   }
@@ -246,13 +253,21 @@ const eventsOf = (definition: Definition, ids: WeakMap<object, string>): Schema.
     }
   )
 
-const restored = (
-  definition: Definition,
-  ids: WeakMap<object, string>,
-  from: unknown
-): Matcher.Snapshot | undefined => {
-  const kept = Schema.decodeUnknownEither(Matcher.SnapshotOf(eventsOf(definition, ids)))(from)
-  return Either.isRight(kept) && kept.right.fingerprint === definition.matcher.fingerprint ? kept.right : undefined
+type Kept = { readonly fingerprint: string }
+
+const snapshotOf = (definition: Definition, ids: WeakMap<object, string>): Schema.Schema<Kept, any> =>
+  (definition.history === undefined ? Matcher.SnapshotOf : History.SnapshotOf)(eventsOf(definition, ids)) as any
+
+const opened = ({ history, matcher }: Definition, kept?: Kept): Session =>
+  history === undefined
+    ? Matcher.open(matcher, kept as Matcher.Snapshot | undefined)
+    : History.open(history, kept as History.Snapshot | undefined)
+
+const restored = (definition: Definition, ids: WeakMap<object, string>, from: unknown): Session | undefined => {
+  const kept = Schema.decodeUnknownEither(snapshotOf(definition, ids))(from)
+  return Either.isRight(kept) && kept.right.fingerprint === definition.matcher.fingerprint
+    ? opened(definition, kept.right)
+    : undefined
 }
 
 /** What the events of a match bind, step by step. */
