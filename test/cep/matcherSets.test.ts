@@ -138,6 +138,19 @@ describe("Matcher: partial matches held as sets", () => {
     assert.isAtMost(session.stats().mostPartialMatches, 3 * 300 + 1_024)
   })
 
+  it("what was worked out for states that are gone is forgotten, and runs go on", () => {
+    const loop = Pattern.begin("c", C).pipe(Pattern.followedBy("a", A, { times: { min: 12_000, max: 12_000 } }))
+    const session = Matcher.open(Matcher.make(loop))
+    session.push([C({ at: 0 })])
+    session.push(Array.from({ length: 11_999 }, (_, at) => A({ at })))
+    assert.strictEqual(session.stats().partialMatches, 1)
+    const [output] = session.push([B({ at: 0 }), A({ at: 11_999 }), A({ at: 12_000 })])
+    if (output?._tag !== "Matches") return assert.fail("no matches")
+    assert.strictEqual(output.matches.count, 1)
+    assert.strictEqual(output.matches.first.events.length, 12_001)
+    assert.strictEqual(session.stats().keys, 0)
+  })
+
   it("a session that asks for time-outs goes on from sets, one by one", () => {
     const sets = Matcher.open(Matcher.make(pattern("A ~> B ~> C within 10 ms"), { timestamp }))
     sets.push([A({ at: 0 }), A({ at: 1 }), B({ at: 2 })])
