@@ -82,10 +82,10 @@ const attempt = (
 ): Effect.Effect<void> => {
   const number = compensation.attempts + 1
   return Effect.zipRight(
-    runner.note([Journal.CompensationIntended({ step: id, attempt: number })]),
+    runner.note([{ _tag: "SagaCompensationIntended", step: id, attempt: number }]),
     Effect.flatMap(Effect.exit(how.run(outcome, number)), (exit) => {
       if (runner.closed) return Effect.interrupt
-      if (Exit.isSuccess(exit)) return Effect.asVoid(runner.note([Journal.Compensated({ step: id, how: "undone" })]))
+      if (Exit.isSuccess(exit)) return undone(runner, id)
       const failure = Failures.ofCause(exit.cause, undefined, runner.definition.contract.error)
       const before = compensation.position ?? SchedulePosition.initialWith(runner.state.seed)
       const taken = Either.flatMap(
@@ -108,4 +108,15 @@ const attempt = (
         )
     })
   )
+}
+
+/** Under the decision to roll back it is journaled in one piece with the next intent, or the end: before anything else is done. */
+const undone = (runner: Runner, id: string): Effect.Effect<void> => {
+  const event: Journal.JournalEvent = { _tag: "SagaCompensated", step: id, how: "undone" }
+  return runner.state.decision === undefined
+    ? Effect.asVoid(runner.note([event]))
+    : Effect.withFiberRuntime((fiber) => {
+      runner.writer.later([event], runner.now(), fiber)
+      return Effect.void
+    })
 }
