@@ -14,6 +14,8 @@ class Pay extends Effect.Tag("Pay")<Pay, {
   readonly forget: (key: string) => Effect.Effect<void>
 }>() {}
 
+class Mail extends Effect.Tag("Mail")<Mail, { readonly send: (to: string) => Effect.Effect<void, Smtp> }>() {}
+
 const Fulfil = Saga.make("fulfil", {
   version: 1,
   payload: Schema.Struct({ order: Schema.String }),
@@ -108,6 +110,62 @@ describe("steps", () => {
     >()
   })
 
+  test("a compensation that may fail says when it is tried again, and what then: both, not one", () => {
+    const fails = {
+      success: Schema.String,
+      execute: () => Effect.succeed(""),
+      compensate: (_: Saga.Outcome<string>, key: string) => Pay.refund(key)
+    }
+    expect(Saga.step).type.not.toBeCallableWith("s", fails)
+    expect(Saga.step).type.not.toBeCallableWith("s", { ...fails, compensateRetry: Schedule.recurs(1) })
+    expect(Saga.step).type.not.toBeCallableWith("s", { ...fails, compensateExhausted: "continue" as const })
+    expect(Saga.step).type.toBeCallableWith("s", {
+      ...fails,
+      compensateRetry: Schedule.recurs(1),
+      compensateExhausted: "continue" as const
+    })
+  })
+
+  test("a compensation is told what its step gives, and nothing else", () => {
+    const options = { success: Schema.String, execute: () => Effect.succeed("") }
+    expect(Saga.step).type.not.toBeCallableWith("s", {
+      ...options,
+      compensate: (outcome: Saga.Outcome<number>) => Effect.asVoid(Effect.succeed(outcome))
+    })
+  })
+
+  test("what is not to be undone cannot be left to a compensation, nor a failure be without effect", () => {
+    const options = { success: Schema.String, execute: () => Effect.succeed("") }
+    expect(Saga.pivot).type.not.toBeCallableWith("p", { ...options, onUnknown: "compensate" as const })
+    expect(Saga.retriable).type.not.toBeCallableWith("r", { ...options, onUnknown: "compensate" as const })
+    expect(Saga.step).type.toBeCallableWith("s", { ...options, onUnknown: "compensate" as const })
+    expect(Saga.step).type.not.toBeCallableWith("s", { success: Schema.Number, execute: () => Effect.succeed("") })
+  })
+
+  test("a signal's value is what its Schema says, a payload what the contract says", () => {
+    expect(Fulfil.signal).type.not.toBeCallableWith("id", { name: "go", schema: Schema.Number, value: "one" })
+    expect(Fulfil.signal).type.toBeCallableWith("id", { name: "go", schema: Schema.Number, value: 1 })
+    expect(Fulfil.run).type.not.toBeCallableWith({ customer: "c" })
+  })
+
+  test("a match has a case for each way to end, and knows the saga's own error", () => {
+    const cases = {
+      onCompleted: (value: string) => value,
+      onCancelled: () => "cancelled",
+      onTimedOut: () => "timed out",
+      onUnfinished: () => "unfinished"
+    }
+    const run = Fulfil.run({ order: "o" })
+    expect(Saga.match).type.not.toBeCallableWith(run, cases)
+    expect(Saga.match(run, { ...cases, onFailed: (error) => error._tag })).type.toBe<
+      Effect.Effect<
+        string,
+        never,
+        SagaEngine
+      >
+    >()
+  })
+
   test("the body answers and fails with what its contract says", () => {
     expect(Fulfil.toLayer).type.not.toBeCallableWith(() => Effect.succeed(1))
     expect(Fulfil.toLayer).type.not.toBeCallableWith(() => Effect.fail(new Smtp({ after: 1 })))
@@ -163,5 +221,34 @@ describe("lists of steps", () => {
       compensate: { unheard: () => Effect.void },
       result: () => ""
     })
+  })
+
+  test("compensations have the services that each needs, and nobody else's", () => {
+    const two = reserved.step("charge", { execute: () => Effect.succeed({}) })
+    const body = two.body({
+      compensate: {
+        reserve: (_, key) => Pay.forget(key),
+        charge: { undo: (_, key) => Mail.send(key), retry: Schedule.recurs(1), exhausted: "continue" }
+      },
+      result: ({ reservation }) => reservation
+    })
+    expect(body).type.toBe<
+      (payload: { readonly order: string }) => Effect.Effect<string, never, Pay | Mail | Saga.Running>
+    >()
+  })
+
+  test("a compensation that may fail with no word on what then, one of a pivot, and one of other data are refused", () => {
+    const passed = reserved.pivot("ship", { execute: () => Effect.succeed({}) })
+    const result = () => ""
+    expect(passed.body).type.not.toBeCallableWith({
+      compensate: { reserve: () => Effect.fail("down") },
+      result
+    })
+    expect(passed.body).type.not.toBeCallableWith({ compensate: { ship: () => Effect.void }, result })
+    expect(passed.body).type.not.toBeCallableWith({
+      compensate: { reserve: (_: FromSteps.Undo<{ readonly shipment: string }, never>) => Effect.void },
+      result
+    })
+    expect(passed.body).type.toBeCallableWith({ compensate: { reserve: () => Effect.void }, result })
   })
 })
