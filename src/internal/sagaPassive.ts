@@ -65,7 +65,7 @@ export const make = (fleet: Fleet, alarms: Alarms, after: number): Effect.Effect
         )
       }
       idle.delete(runner)
-      if (!runner.closed && !parkable(runner)) idle.set(runner, clock.unsafeCurrentTimeMillis())
+      if (!runner.closed && runner.writer.busy) idle.set(runner, clock.unsafeCurrentTimeMillis())
       return park(runner)
     }
     latch.unsafeClose()
@@ -83,4 +83,4 @@ export const make = (fleet: Fleet, alarms: Alarms, after: number): Effect.Effect
 /** Whether nothing of it is on its way. */
 const parkable = (runner: Runner): boolean =>
   !runner.closed && runner.state.ended === undefined && !runner.writer.busy && runner.wanted === undefined &&
-  runner.replay.unclaimed().length === 0
+  (runner.replay.unclaimed().length === 0 || runner.isStuck(""))

@@ -67,7 +67,10 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
           const runner = fleet.launch(key, definition, { state, correlation })
           // Whoever waits for its end does so before it is there, and need not read its journal.
           runner.fork(Effect.zipRight(Effect.yieldNow(), live(runner)))
-        } else fleet.notice(key)
+        } else {
+          fleet.startedHere.delete(key)
+          fleet.notice(key)
+        }
         return id
       }
       fleet.startedHere.delete(key)

@@ -245,7 +245,7 @@ Embedded.onBoth("two engines over one store", (services) => {
 
   test("what is let go in one process comes back there by a timer, and by a signal from another", () => {
     const log: Log = []
-    const body = Saga.sleep("nap", "2 hours")
+    const body = Saga.sleep("nap", "15 seconds")
     return Effect.gen(function*() {
       const timers = yield* Timers.Timers
       const { all, idOf, join, share } = cluster()
@@ -262,7 +262,7 @@ Embedded.onBoth("two engines over one store", (services) => {
       )
       yield* TestClock.adjust("6 seconds")
       yield* eventually("it is let go, with a timer", Effect.map(armed, (count) => count === 1))
-      yield* TestClock.adjust("2 hours")
+      yield* TestClock.adjust("15 seconds")
       yield* eventually(
         "it waits for its signal",
         Effect.map(first.in(Order.status(id)), ({ steps }) => steps.some(({ kind }) => kind === "signal"))

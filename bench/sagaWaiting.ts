@@ -1,0 +1,127 @@
+/**
+ * Ten thousand sagas that wait for a signal: what each costs of the memory, how long an engine takes to take them over after a
+ * restart, how long the first signal takes to bring one back, and how many a second come back. Run with
+ * `node --expose-gc --import tsx bench/sagaWaiting.ts [count]`; PostgreSQL takes part where `SKALD_POSTGRES_URL` says where it
+ * is.
+ */
+import * as Saga from "effect-skald/saga/Saga"
+import * as SagaEngine from "effect-skald/saga/SagaEngine"
+import * as Postgres from "effect-skald/store/Postgres"
+import * as Sqlite from "effect-skald/store/Sqlite"
+import { Console, Duration, Effect, Layer, Redacted, Schema } from "effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { create, drop, server } from "./support/postgresServer.ts"
+
+const count = Number(process.argv[2] ?? 10_000)
+
+const Waits = Saga.make("waits", {
+  version: 1,
+  payload: Schema.Struct({ n: Schema.Number }),
+  success: Schema.String,
+  error: Schema.Never,
+  idempotencyKey: ({ n }) => `order-${n}`
+})
+
+/** How many bodies are in memory. */
+let bodies = 0
+
+const live = Waits.toLayer(({ n }) =>
+  Effect.gen(function*() {
+    yield* Effect.acquireRelease(Effect.sync(() => bodies++), () => Effect.sync(() => bodies--))
+    yield* Saga.step("reserve", {
+      success: Schema.String,
+      execute: () => Effect.succeed(`reservation ${n}`),
+      compensate: () => Effect.void
+    })
+    return yield* Effect.orDie(Saga.signal("paid", { schema: Schema.String }))
+  })
+)
+
+const engine = SagaEngine.layerOf(live, { idleAfter: "500 millis" })
+
+const heap = Effect.gen(function*() {
+  for (let pass = 0; pass < 4; pass++) {
+    globalThis.gc?.()
+    yield* Effect.sleep("50 millis")
+  }
+  return process.memoryUsage().heapUsed
+})
+
+/** What it gives, and how long it took, by the clock and of the processor. */
+const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const before = process.cpuUsage()
+    return Effect.map(Effect.timed(effect), ([duration, value]) => {
+      const { system, user } = process.cpuUsage(before)
+      const cpu = Math.round((system + user) / 1_000)
+      return [value, `${Math.round(Duration.toMillis(duration))} ms (processor ${cpu} ms)`] as const
+    })
+  })
+
+const letGo = Effect.repeat(Effect.sleep("20 millis"), { until: () => bodies === 0 })
+
+const measure = Effect.gen(function*() {
+  // what is compiled and cached on the way is no part of a saga's memory
+  const warm = Array.from({ length: 300 }, (_, n) => -1 - n)
+  const all = <E, R>(ns: ReadonlyArray<number>, one: (n: number) => Effect.Effect<unknown, E, R>) =>
+    Effect.forEach(ns, one, { concurrency: 50, discard: true })
+  yield* Effect.provide(
+    Effect.zipRight(all(warm, (n) => Waits.start({ n })), letGo),
+    engine
+  )
+  const before = yield* Effect.provide(
+    Effect.zipRight(
+      all(warm, (n) =>
+        Effect.zipRight(
+          Waits.signal(`order-${n}`, { name: "paid", schema: Schema.String, value: "yes" }),
+          Waits.run({ n })
+        )),
+      heap
+    ),
+    engine
+  )
+  const [, starting] = yield* timed(Effect.provide(
+    Effect.zipRight(
+      all(Array.from({ length: count }, (_, n) => n), (n) => Waits.start({ n })),
+      letGo
+    ),
+    engine
+  ))
+  yield* Effect.scoped(Effect.gen(function*() {
+    const [context, recovering] = yield* timed(Layer.build(engine))
+    const [, letting] = yield* timed(letGo)
+    const after = yield* heap
+    const signal = (n: number) =>
+      Effect.provide(Waits.signal(`order-${n}`, { name: "paid", schema: Schema.String, value: "yes" }), context)
+    const result = (n: number) => Effect.provide(Waits.run({ n }), context)
+    const [, first] = yield* timed(Effect.zipRight(signal(0), result(0)))
+    const some = Array.from({ length: Math.floor(count / 10) }, (_, n) => n + 1)
+    const [, waking] = yield* timed(
+      all(some, (n) => Effect.zipRight(signal(n), result(n)))
+    )
+    yield* Console.log(`  started and let go      ${starting}
+  taken over              ${recovering}, and let go again ${letting}
+  heap for each           ${Math.round((after - before) / count)} B
+  the first brought back  ${first}
+  brought back            ${some.length} in ${waking}`)
+  }))
+})
+
+const onSqlite = Effect.acquireUseRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "skald-"))),
+  (directory) => Effect.provide(measure, Layer.orDie(Sqlite.layerFile({ filename: join(directory, "waiting.db") }))),
+  (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
+)
+
+const onPostgres = Effect.acquireUseRelease(
+  Effect.promise(create),
+  (url) => Effect.provide(measure, Layer.orDie(Postgres.layerServer({ url: Redacted.make(url), maxConnections: 10 }))),
+  (url) => Effect.promise(() => drop(url))
+)
+
+await Effect.runPromise(Effect.zipRight(
+  Effect.zipRight(Console.log(`SQLite, ${count} sagas`), onSqlite),
+  server === "" ? Effect.void : Effect.zipRight(Console.log(`PostgreSQL, ${count} sagas`), onPostgres)
+))
