@@ -9,7 +9,9 @@ export interface Line {
   readonly destination: string
 }
 
-export const data = (): ReadonlyArray<Line> => JSON.parse(fs.readFileSync(Names.flights(), "utf8"))
+let all: ReadonlyArray<Line> | undefined
+
+export const data = (): ReadonlyArray<Line> => all ??= JSON.parse(fs.readFileSync(Names.flights(), "utf8"))
 
 const known = new Map<string, number>()
 
@@ -25,8 +27,8 @@ const isLate = ({ delay }: Line) => delay >= 15
 
 const dayOf = ({ date }: Line) => date.slice(0, 10).replaceAll("/", "-")
 
-const by = (lines: ReadonlyArray<Line>, key: (line: Line) => string) => {
-  const groups: Record<string, Array<Line>> = {}
+const by = <L extends Line>(lines: ReadonlyArray<L>, key: (line: L) => string) => {
+  const groups: Record<string, Array<L>> = {}
   for (const line of lines) (groups[key(line)] ??= []).push(line)
   return Object.entries(groups).sort(([a], [b]) => a < b ? -1 : 1)
 }
@@ -141,8 +143,7 @@ const knockOnsOf = (lines: ReadonlyArray<Line>) => {
   const all = inOrder(lines)
   const days: Record<string, Set<string>> = {}
   let matches = 0
-  for (const code of new Set(all.map(({ origin }) => origin))) {
-    const own = all.flatMap((line, place) => line.origin === code ? [{ ...line, place }] : [])
+  for (const [code, own] of by(all.map((line, place) => ({ ...line, place })), ({ origin }) => origin)) {
     for (let first = 0; first < own.length; first++) {
       for (let last = first; last < own.length; last++) {
         const run = own.slice(first, last + 1)
