@@ -277,7 +277,7 @@ export const open = <Ev, S, R>(
   }
   return {
     push: (events) => {
-      for (const event of events) engine.push(event)
+      engine.push(events)
       return told()
     },
     advance: (time) => {
@@ -324,7 +324,7 @@ export const machine = <Ev, S, R>(
       const engine = engineOf(self, state, emit)
       return {
         push: (input) => {
-          if (input._tag === "Event") engine.push(input.event)
+          if (input._tag === "Event") engine.push([input.event])
           else engine.advance(input.time)
         },
         state: () => engine.snapshot()

@@ -45,7 +45,7 @@ export class Engine<Ev, S, R> {
   private readonly behind: number
   private readonly part: Part<Ev, any>
   private readonly emit: (output: Output<R, Ev>) => void
-  private watermark: number
+  watermark: number
 
   constructor(settings: Settings<Ev, S, R>, from: Snapshot, emit: (output: Output<R, Ev>) => void) {
     this.timestamp = settings.timestamp
@@ -60,25 +60,27 @@ export class Engine<Ev, S, R> {
     })
   }
 
-  push(event: Ev): void {
-    const { keyBy, timestamp } = this
-    this.counts.events++
-    const key = keyBy === undefined ? "" : keyBy(event)
-    let time = 0
-    if (timestamp !== undefined) {
-      time = Math.floor(timestamp(event))
-      if (!Number.isFinite(time)) {
-        this.counts.untimed++
-        this.emit({ _tag: "Untimed", event })
-        return
+  push(events: Iterable<Ev>): void {
+    const { behind, counts, keyBy, part, timestamp } = this
+    for (const event of events) {
+      counts.events++
+      const key = keyBy === undefined ? "" : keyBy(event)
+      let time = 0
+      if (timestamp !== undefined) {
+        time = Math.floor(timestamp(event))
+        if (!Number.isFinite(time)) {
+          counts.untimed++
+          this.emit({ _tag: "Untimed", event })
+          continue
+        }
       }
+      if (key === undefined) counts.unkeyed++
+      else if (!part.add(key, time, event, this)) {
+        counts.late++
+        this.emit({ _tag: "Late", event })
+      }
+      if (timestamp !== undefined) this.advance(time - behind)
     }
-    if (key === undefined) this.counts.unkeyed++
-    else if (!this.part.add(key, time, event, this.watermark)) {
-      this.counts.late++
-      this.emit({ _tag: "Late", event })
-    }
-    if (timestamp !== undefined) this.advance(time - this.behind)
   }
 
   advance(watermark: number): void {

@@ -153,11 +153,11 @@ export const make = <A, S, R>(
   }
 
   return {
-    add: (key, time, value, watermark) => {
-      const start = time >= lastStart && time < lastStart + width
-        ? lastStart
-        : Math.floor((time - offset) / width) * width + offset
-      if (start !== lastStart || watermark >= lastFresh) {
+    add: (key, time, value, at) => {
+      let start = lastStart
+      if (!(time >= start && time < start + width)) {
+        const { watermark } = at
+        start = Math.floor((time - offset) / width) * width + offset
         if (goneAt(start) <= watermark) return false
         const fresh = firstEnd(start, -Infinity) - 1
         if (fresh <= watermark) {
@@ -169,7 +169,7 @@ export const make = <A, S, R>(
       }
       const series = keys.get(key) ?? seriesOf(key)
       const last = series.last
-      const pane = last?.at === start ? last : paneOf(series, start, watermark)
+      const pane = last !== undefined && last.at === start ? last : paneOf(series, start, at.watermark)
       pane.count++
       pane.state = aggregation.add(pane.state, value)
       return true
@@ -189,6 +189,7 @@ export const make = <A, S, R>(
         panes.delete(start)
         if (start === lastInserted) lastInserted = Number.NaN
       }
+      if (lastFresh <= watermark) lastStart = Number.NaN
       due = nextDue(watermark)
     },
     open: (watermark) => {

@@ -22,8 +22,8 @@ export interface Host<A, S, R> {
 
 /** A kind of windows at work. */
 export interface Part<A, Stored> {
-  /** Answers whether any window was still open to it. The watermark is of before the event. */
-  readonly add: (key: string, time: number, value: A, watermark: number) => boolean
+  /** Answers whether any window was still open to it. The watermark is of before the event, and asked for only where it matters. */
+  readonly add: (key: string, time: number, value: A, at: { readonly watermark: number }) => boolean
   /** The watermark at which something is to be done. */
   readonly due: () => number
   readonly advance: (watermark: number) => void

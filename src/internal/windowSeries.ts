@@ -71,8 +71,10 @@ export class Series<A, S, R> {
   }
 
   find(at: number): Pane<S> | undefined {
-    const pane = this.#panes[this.#from(at)]
-    return pane?.at === at ? pane : undefined
+    // mostly it is newer than all that there is
+    if (this.#last === undefined || this.#last.at < at) return undefined
+    const pane = this.#panes[this.#from(at)]!
+    return pane.at === at ? pane : undefined
   }
 
   /** A pane that is not there yet. */
@@ -104,11 +106,12 @@ export class Series<A, S, R> {
 
   /** A window, of all that are asked for one after the other, and the block of its beginning. The answer is for looking at, now. */
   over(from: number, to: number, block: number): Part.Cell<S> | undefined {
+    const panes = this.#panes
     const first = this.#from(from)
-    const pane = this.#panes[first]
-    if (pane === undefined || pane.at >= to) return undefined
-    const next = this.#panes[first + 1]
-    if (next === undefined || next.at >= to) return pane
+    if (first === panes.length) return undefined
+    const pane = panes[first]!
+    if (pane.at >= to) return undefined
+    if (first + 1 === panes.length || panes[first + 1]!.at >= to) return pane
     const { aggregation } = this.#of
     if (aggregation.grows) return this.#merged(first, to)
     if (block === from) return this.#frontUntil(block, first, to)

@@ -111,7 +111,7 @@ export const make = <A, S, R>(
   }
 
   return {
-    add: (key, time, value, watermark) => {
+    add: (key, time, value, { watermark }) => {
       const sessions = keys.get(key) ?? []
       const [from, to] = touched(sessions, time)
       if (from === to) {
