@@ -2,6 +2,7 @@ import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Schedule from "effect/Schedule"
@@ -9,6 +10,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { BusError } from "../bus/BusError.ts"
 import type * as Driver from "../bus/BusDriver.ts"
+import * as AtOnce from "./atOnce.ts"
 import { Fifo } from "./fifo.ts"
 
 /** A delivered message that the work is done on. */
@@ -189,6 +191,11 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
     /** Has messages handled, or gives them back where that is not to be. */
     const take = (pulled: ReadonlyArray<Driver.Delivered>, back: boolean): Effect.Effect<void> => {
       if (back) return settle(pulled.map((delivered) => giveBack(delivered, false)))
+      return settle(admitAll(pulled))
+    }
+
+    /** Answers how to settle those that cannot wait here. */
+    const admitAll = (pulled: ReadonlyArray<Driver.Delivered>): Array<Driver.Settlement> => {
       const refused: Array<Driver.Settlement> = []
       for (const delivered of pulled) {
         held++
@@ -197,7 +204,7 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
         held--
         refused.push(settlement)
       }
-      return settle(refused)
+      return refused
     }
 
     const puller = Effect.gen(function*() {
@@ -237,16 +244,43 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
       unsettled = []
       handled = 0
       return Effect.map(settle(settlements), () => {
-        held -= count
-        active -= count
+        letGo(count)
         // in stretches, so that the driver is asked for many at a time
         if (onRoom !== undefined && held <= prefetch >> 1) onRoom()
-        if (closing && active === 0) Deferred.unsafeDone(drained, Exit.void)
       })
     })
 
+    const letGo = (count: number): void => {
+      held -= count
+      active -= count
+      if (closing && active === 0) Deferred.unsafeDone(drained, Exit.void)
+    }
+
+    const settleNow = AtOnce.of(consumer.settle)
+    const pullNow = gate === undefined ? AtOnce.of(consumer.pull) : undefined
+
+    /**
+     * Settles what was handled and takes what there is, while the puller waits for room: where a driver does both at once, no
+     * other fiber need have its turn before a worker goes on.
+     */
+    const goOn = (fiber: Fiber.RuntimeFiber<unknown, unknown>): void => {
+      if (settleNow === undefined || pullNow === undefined || onRoom === undefined) return
+      if (ending || handled === 0 || options.isPaused()) return
+      if (Either.isLeft(settleNow(unsettled, fiber))) return
+      unsettled = []
+      letGo(handled)
+      handled = 0
+      const pulled = pullNow(prefetch - held, fiber)
+      const refused = Either.isRight(pulled) ? admitAll(pulled.right) : []
+      if (refused.length > 0) {
+        unsettled = refused
+        wakeSettler?.()
+      }
+      if (held < prefetch) onRoom()
+    }
+
     const toSettle = Effect.async<void>((resume) => {
-      if (handled > 0) return resume(Effect.void)
+      if (unsettled.length > 0) return resume(Effect.void)
       wakeSettler = () => {
         wakeSettler = undefined
         resume(Effect.void)
@@ -283,6 +317,7 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
         for (;;) {
           if (options.isPaused()) yield* running.await
           if (gate !== undefined && ready.size > 0) yield* gate.admitting
+          if (ready.size === 0) goOn(fiber)
           const taken = current = ready.shift()
           if (taken === undefined) {
             yield* next

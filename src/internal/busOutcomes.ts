@@ -1,8 +1,10 @@
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import type * as Driver from "../bus/BusDriver.ts"
 import type { DeadLetterStore } from "../bus/DeadLetterStore.ts"
 import type { Outcome } from "../bus/EventBus.ts"
+import * as AtOnce from "./atOnce.ts"
 
 type Observer = (outcome: Outcome) => void
 
@@ -29,17 +31,24 @@ export const make = (): Outcomes => {
         }),
         (holder) => Effect.sync(() => observers.delete(holder))
       )),
-    counting: (subscription, { pull, settle }) => ({
-      pull,
-      settle: (settlements) => {
-        if (observers.size === 0) return settle(settlements)
-        return Effect.map(settle(settlements), () => {
-          let count = 0
-          for (const { _tag } of settlements) if (_tag === "done") count++
-          if (count > 0) tell({ _tag: "done", subscription, count })
+    counting: (subscription, { pull, settle }) => {
+      const told = (settlements: ReadonlyArray<Driver.Settlement>): void => {
+        let count = 0
+        for (const { _tag } of settlements) if (_tag === "done") count++
+        if (count > 0) tell({ _tag: "done", subscription, count })
+      }
+      const counted = (settlements: ReadonlyArray<Driver.Settlement>) =>
+        observers.size === 0 ? settle(settlements) : Effect.map(settle(settlements), () => told(settlements))
+      const now = AtOnce.of(settle)
+      return {
+        pull,
+        settle: now === undefined ? counted : AtOnce.also(counted, (settlements, fiber) => {
+          const settled = now(settlements, fiber)
+          if (observers.size > 0 && Either.isRight(settled)) told(settlements)
+          return settled
         })
       }
-    }),
+    },
     telling: (put) => (letters) => Effect.map(put(letters), () => tell({ _tag: "dead", letters }))
   }
 }

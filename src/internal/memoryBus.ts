@@ -27,7 +27,7 @@ const nowOf = (fiber: Fiber.RuntimeFiber<any, any>): number =>
 const timed = <A>(run: (now: number) => A): Effect.Effect<A> =>
   Effect.withFiberRuntime((fiber) => Effect.succeed(run(nowOf(fiber))))
 
-const published = Either.right<void>(undefined)
+const done = Either.right<void>(undefined)
 
 type Memory = Driver.Driver<"delay" | "priority" | "history">
 
@@ -113,14 +113,34 @@ export const make = (history: number): Memory => {
     return at === undefined ? woken : Effect.raceFirst(woken, Effect.sleep(Duration.millis(at - now)))
   }
 
+  const takeNow = (group: Group, max: number, held: Set<unknown>, now: number): ReadonlyArray<Driver.Delivered> => {
+    const taken = group.queue.take(max, now)
+    for (const { receipt } of taken) held.add(receipt)
+    return taken
+  }
+
   const pull = (group: Group, max: number, held: Set<unknown>): Effect.Effect<ReadonlyArray<Driver.Delivered>> =>
     Effect.withFiberRuntime((fiber) => {
       const now = nowOf(fiber)
-      const taken = group.queue.take(max, now)
-      if (taken.length === 0) return Effect.zipRight(waitFor(group, now), pull(group, max, held))
-      for (const { receipt } of taken) held.add(receipt)
-      return Effect.succeed(taken)
+      const taken = takeNow(group, max, held, now)
+      return taken.length > 0
+        ? Effect.succeed(taken)
+        : Effect.zipRight(waitFor(group, now), pull(group, max, held))
     })
+
+  const settle = (
+    group: Group,
+    held: Set<unknown>,
+    settlements: ReadonlyArray<Driver.Settlement>,
+    now: number
+  ): void => {
+    for (const settlement of settlements) {
+      group.queue.settle(settlement, now)
+      if (settlement._tag !== "keep") held.delete(settlement.receipt)
+    }
+    // those who wait must hear of a new instant as well
+    if (group.queue.hasReady() || settlements.some(({ _tag }) => _tag === "later")) wakeAll(group)
+  }
 
   return {
     name: "memory",
@@ -130,7 +150,7 @@ export const make = (history: number): Memory => {
       (messages: ReadonlyArray<Message>) => timed((now) => publish(messages, now)),
       (messages) => {
         if (messages.length > 0) publish(messages, messages[0]!.publishedAt)
-        return published
+        return done
       }
     ),
     redeliver: (name, again) =>
@@ -165,16 +185,17 @@ export const make = (history: number): Memory => {
             })
         ),
         ({ group, held }): Driver.Consumer => ({
-          pull: (max) => pull(group, max, held),
-          settle: (settlements) =>
-            timed((now) => {
-              for (const settlement of settlements) {
-                group.queue.settle(settlement, now)
-                if (settlement._tag !== "keep") held.delete(settlement.receipt)
-              }
-              // those who wait must hear of a new instant as well
-              if (group.queue.hasReady() || settlements.some(({ _tag }) => _tag === "later")) wakeAll(group)
-            })
+          pull: AtOnce.also(
+            (max: number) => pull(group, max, held),
+            (max, fiber) => Either.right(takeNow(group, max, held, nowOf(fiber)))
+          ),
+          settle: AtOnce.also(
+            (settlements: ReadonlyArray<Driver.Settlement>) => timed((now) => settle(group, held, settlements, now)),
+            (settlements, fiber) => {
+              settle(group, held, settlements, nowOf(fiber))
+              return done
+            }
+          )
         })
       ),
     depth: (name) => timed((now) => groups.get(name)?.queue.depth(now)),
