@@ -17,6 +17,7 @@ import * as Element from "../internal/cepElement.ts"
 import * as Engine from "../internal/cepEngine.ts"
 import { fingerprint } from "../internal/cepFingerprint.ts"
 import * as Explain from "../internal/cepExplain.ts"
+import * as Kept from "../internal/cepKept.ts"
 import { ordered } from "../internal/cepOrdered.ts"
 import * as Runs from "../internal/cepRuns.ts"
 import * as Snapshots from "../internal/cepSnapshot.ts"
@@ -218,7 +219,7 @@ export interface Stats {
  * @since 0.1.0
  * @category models
  */
-export interface Snapshot extends Engine.Snapshot {
+export interface Snapshot extends Kept.Snapshot {
   readonly fingerprint: string
 }
 
@@ -423,7 +424,7 @@ class Matches<B, Ev> implements MatchSet<B, Ev> {
  * @since 0.1.0
  * @category runners
  */
-export const initial = (self: Matcher<any, any>): Snapshot => ({ ...Engine.empty, fingerprint: self.fingerprint })
+export const initial = (self: Matcher<any, any>): Snapshot => ({ ...Kept.empty, fingerprint: self.fingerprint })
 
 /**
  * What a matcher takes in as a machine: an event, or that time has come to an instant.

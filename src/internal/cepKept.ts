@@ -1,9 +1,88 @@
 import type * as Compile from "./cepCompile.ts"
-import type { Snapshot } from "./cepEngine.ts"
-import { empty, type Node, none, type Taken } from "./cepNodes.ts"
+import * as Nodes from "./cepNodes.ts"
+import type { Node, Taken } from "./cepNodes.ts"
 import type { Read, Sets } from "./cepSets.ts"
 
-/** What snapshots of both tiers are made of: events and states once each, and the sets of the first. */
+/** Snapshots of both tiers: what they are, events and states once each, and the sets of the first. */
+
+export interface Counts {
+  events: number
+  late: number
+  unkeyed: number
+  matches: number
+  timedOut: number
+  overflowed: number
+}
+
+/** What an engine is at a position; everything in it is data, but for the events, which are as they came. */
+export interface Snapshot {
+  readonly seq: number
+  readonly time: number
+  readonly newest: number
+  readonly closed: number
+  readonly failed: boolean
+  readonly counts: Counts
+  readonly waiting: ReadonlyArray<{ readonly time: number; readonly event: any }>
+  readonly events: ReadonlyArray<{ readonly seq: number; readonly time: number; readonly event: any }>
+  readonly paths: ReadonlyArray<
+    { readonly before: number; readonly step: string; readonly event: number; readonly done: boolean }
+  >
+  readonly states: ReadonlyArray<{ readonly from: number; readonly wait: number }>
+  readonly keys: ReadonlyArray<{
+    readonly key: string
+    readonly floor: number
+    readonly moment: number
+    readonly held: ReadonlyArray<{ readonly path: number; readonly moment: number }>
+  }>
+  /** Oldest first. */
+  readonly runs: ReadonlyArray<{
+    readonly key: number
+    readonly path: number
+    readonly state: number
+    readonly waits: ReadonlyArray<boolean>
+    readonly ended: ReadonlyArray<ReadonlyArray<boolean>>
+    readonly fresh: boolean
+    readonly ending: boolean
+    readonly nextPassed: boolean
+    readonly windowPassed: boolean
+  }>
+  /** Of the other tier: nodes after those that they lead to, a union where there is no event; the sets of each key. */
+  readonly nodes: ReadonlyArray<
+    { readonly event: number; readonly step: string; readonly left: number; readonly right: number }
+  >
+  readonly sets: ReadonlyArray<{
+    readonly key: string
+    readonly of: ReadonlyArray<{
+      readonly done: boolean
+      readonly waiting: ReadonlyArray<{
+        readonly state: number
+        readonly waits: ReadonlyArray<boolean>
+        readonly ended: ReadonlyArray<ReadonlyArray<boolean>>
+        readonly fresh: boolean
+        readonly ending: boolean
+        readonly nextPassed: boolean
+      }>
+      readonly node: number
+    }>
+  }>
+}
+
+export const empty: Snapshot = {
+  seq: 0,
+  time: -Infinity,
+  newest: -Infinity,
+  closed: -Infinity,
+  failed: false,
+  counts: { events: 0, late: 0, unkeyed: 0, matches: 0, timedOut: 0, overflowed: 0 },
+  waiting: [],
+  events: [],
+  paths: [],
+  states: [],
+  keys: [],
+  runs: [],
+  nodes: [],
+  sets: []
+}
 
 /** Writes down events and states, each once. */
 export class Kept {
@@ -57,7 +136,7 @@ export const write = (sets: Sets, now: number, kept: Kept): Pick<Snapshot, "node
   const nodes: Array<Snapshot["nodes"][number]> = []
   const all = sets.all(now)
   const { table } = sets
-  const known = new Map<Node, number>([[none, -1]])
+  const known = new Map<Node, number>([[Nodes.none, -1]])
   const nodeOf = (root: Node): number => {
     const stack = [root]
     for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
@@ -107,7 +186,7 @@ export const read = (
   from: Snapshot
 ): Read => {
   const states = statesOf(program, from)
-  const table = empty([...program.shapes.keys()], from.nodes.length)
+  const table = Nodes.empty([...program.shapes.keys()], from.nodes.length)
   const missing = () => new RangeError("the snapshot misses what a set is made of")
   for (const { event, left, right, step } of from.nodes) {
     const taken = from.events[event]
