@@ -45,6 +45,8 @@ export interface Answer {
   readonly matches: number
   readonly events: number
   readonly seconds: number
+  /** Of processor time, of all threads. */
+  readonly cpu: number
   /** Whether it came to the end in time, and had the memory for it. */
   readonly ended: boolean
 }

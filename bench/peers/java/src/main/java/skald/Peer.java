@@ -16,7 +16,7 @@ import java.util.Map;
  * <pre>
  *   check FILE           how many matches there are in a file of events
  *   warm SECONDS MOST    passes over the events, none of them counted; stopped after the most
- *   pass SECONDS         one pass with a fresh engine: matches, events, seconds; stopped after so many
+ *   pass SECONDS         one pass with a fresh engine: matches, events, seconds, and those of all its threads; stopped after so many
  * </pre>
  *
  * Events are made before the clock. A pass that is stopped, or for which there is no memory, answers with what it came to
@@ -35,8 +35,14 @@ abstract class Peer {
 
   abstract Engine open(String form, int window) throws Exception;
 
+  private static final com.sun.management.OperatingSystemMXBean SYSTEM =
+      (com.sun.management.OperatingSystemMXBean) java.lang.management.ManagementFactory.getOperatingSystemMXBean();
+
   private volatile int done;
   private volatile long began;
+  private volatile long beganCpu;
+  private long took;
+  private long tookCpu;
 
   void serve(String[] args) throws Exception {
     var form = args[0];
@@ -48,19 +54,19 @@ abstract class Peer {
       switch (words[0]) {
         case "check" -> {
           var checked = read(words[1]);
-          answer(pass(form, window, checked), checked.length, System.nanoTime() - began, true);
+          answer(pass(form, window, checked), checked.length, took, tookCpu, true);
         }
         case "warm" -> {
           var seconds = words[1].split(" ");
           var until = System.nanoTime() + (long) (Double.parseDouble(seconds[0]) * 1e9);
           limited(Double.parseDouble(seconds[1]), () -> {
             while (System.nanoTime() < until) pass(form, window, events);
-            answer(0, events.length, System.nanoTime() - began, true);
+            answer(0, events.length, took, tookCpu, true);
           });
         }
         case "pass" -> limited(Double.parseDouble(words[1]), () -> {
           var matches = pass(form, window, events);
-          answer(matches, events.length, System.nanoTime() - began, true);
+          answer(matches, events.length, took, tookCpu, true);
         });
         default -> throw new IllegalArgumentException(line);
       }
@@ -76,7 +82,7 @@ abstract class Peer {
     var watch = new Thread(() -> {
       try {
         Thread.sleep((long) (seconds * 1000));
-        answer(-1, done, System.nanoTime() - began, false);
+        answer(-1, done, System.nanoTime() - began, SYSTEM.getProcessCpuTime() - beganCpu, false);
         Runtime.getRuntime().halt(0);
       } catch (InterruptedException ended) {
         // in time
@@ -87,7 +93,7 @@ abstract class Peer {
     try {
       work.run();
     } catch (OutOfMemoryError none) {
-      answer(-1, done, System.nanoTime() - began, false);
+      answer(-1, done, System.nanoTime() - began, SYSTEM.getProcessCpuTime() - beganCpu, false);
       Runtime.getRuntime().halt(0);
     } finally {
       watch.interrupt();
@@ -98,23 +104,24 @@ abstract class Peer {
   private long pass(String form, int window, Ev[] events) throws Exception {
     try (var engine = open(form, window)) {
       done = 0;
+      beganCpu = SYSTEM.getProcessCpuTime();
       began = System.nanoTime();
       for (var event : events) {
         engine.push(event);
         done++;
       }
-      var ended = System.nanoTime();
       // what closing takes is not of the pass
-      began += System.nanoTime() - ended;
+      took = System.nanoTime() - began;
+      tookCpu = SYSTEM.getProcessCpuTime() - beganCpu;
       return engine.matches();
     }
   }
 
-  private static synchronized void answer(long matches, int events, long nanos, boolean ended) {
+  private static synchronized void answer(long matches, int events, long nanos, long cpu, boolean ended) {
     System.out.printf(
         java.util.Locale.ROOT,
-        "{\"matches\":%d,\"events\":%d,\"seconds\":%.6f,\"ended\":%b}%n",
-        matches, events, nanos / 1e9, ended);
+        "{\"matches\":%d,\"events\":%d,\"seconds\":%.6f,\"cpu\":%.6f,\"ended\":%b}%n",
+        matches, events, nanos / 1e9, cpu / 1e9, ended);
     System.out.flush();
   }
 
