@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as DeadLetters from "./bus/DeadLetters.ts"
 import * as EventBus from "./bus/EventBus.ts"
 import * as Inbox from "./bus/Inbox.ts"
+import * as SagaEngine from "./saga/SagaEngine.ts"
 import * as Timers from "./saga/Timers.ts"
 import * as CheckpointStore from "./store/CheckpointStore.ts"
 import * as EventStore from "./store/EventStore.ts"
@@ -56,7 +57,9 @@ export type Bus =
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Services | Bus | Timers.Timers> = Layer.mergeAll(
+export const layer: Layer.Layer<Services | Bus | Timers.Timers | SagaEngine.SagaEngine> = Layer.orDie(
+  SagaEngine.layer
+).pipe(Layer.provideMerge(Layer.mergeAll(
   EventStore.layerMemory,
   SnapshotStore.layerMemory,
   CheckpointStore.layerMemory,
@@ -65,4 +68,4 @@ export const layer: Layer.Layer<Services | Bus | Timers.Timers> = Layer.mergeAll
   DeadLetters.layer.pipe(Layer.provideMerge(EventBus.layerMemory)),
   Inbox.layerMemory,
   Timers.layerMemory
-)
+)))

@@ -15,6 +15,7 @@ import * as SqlBus from "./bus/Sql.ts"
 import * as SqlInbox from "./bus/SqlInbox.ts"
 import type { InvalidInput } from "./event/InvalidInput.ts"
 import type * as Memory from "./Memory.ts"
+import * as SagaEngine from "./saga/SagaEngine.ts"
 import * as SqlTimers from "./saga/SqlTimers.ts"
 import type { Timers } from "./saga/Timers.ts"
 import * as SqliteStore from "./store/Sqlite.ts"
@@ -47,11 +48,14 @@ export type Provided =
   | SqlBus.Provided
   | TransactionalInbox
   | Timers
+  | SagaEngine.SagaEngine
   | SqlClient.SqlClient
   | SqliteClient.SqliteClient
 
 /**
- * Every service, on one file. It is made where it is missing; its tables are named by a prefix, `skald_` when none is given.
+ * Every service, on one file. It is made where it is missing; its tables are named by a prefix, `skald_` when none is given. The
+ * engine of sagas is one for all sagas in the file: of several processes that share it, one registers sagas (or all of them give
+ * an engine of `SagaEngine.layerShared` instead).
  *
  * @example
  * ```ts
@@ -72,17 +76,20 @@ export type Provided =
 export const layer = (
   options: Options
 ): Layer.Layer<Provided, StoreError | BusError | InvalidInput | SqliteClient.SqliteOpenError> =>
-  Layer.mergeAll(
-    SqlSnapshots.layer(options),
-    SqlCheckpoints.layer(options),
-    SqlLeases.layer(options),
-    SqlParkedEvents.layer(options),
-    SqlTimers.layer({ prefix: options.prefix }),
-    SqlInbox.layer({ prefix: options.prefix }),
-    DeadLetters.layer.pipe(
-      Layer.provideMerge(SqlBus.layer({ prefix: options.prefix, pollInterval: options.pollInterval }))
-    )
-  ).pipe(Layer.provideMerge(SqliteStore.layerFile(options)))
+  Layer.provideMerge(
+    SagaEngine.layer,
+    Layer.mergeAll(
+      SqlSnapshots.layer(options),
+      SqlCheckpoints.layer(options),
+      SqlLeases.layer(options),
+      SqlParkedEvents.layer(options),
+      SqlTimers.layer({ prefix: options.prefix }),
+      SqlInbox.layer({ prefix: options.prefix }),
+      DeadLetters.layer.pipe(
+        Layer.provideMerge(SqlBus.layer({ prefix: options.prefix, pollInterval: options.pollInterval }))
+      )
+    ).pipe(Layer.provideMerge(SqliteStore.layerFile(options)))
+  )
 
 /**
  * As {@link layer}, with options read from the configuration.

@@ -100,18 +100,20 @@ export const make = (
 
     // An application may never ask anything: what is in flight goes on all the same.
     let registered = 0
+    const someSaga = Effect.unsafeMakeLatch(false)
     const settle: Effect.Effect<void> = Effect.suspend(() => {
       const before = registered
       return Effect.zipRight(
         Effect.sleep(options.settle),
         Effect.suspend(() =>
-          begun ? Effect.void : registered === 0 || registered !== before
+          begun ? Effect.void : registered !== before
             ? settle
             : Effect.catchAll(ready, (error) => Effect.logError("the saga engine does not start", error))
         )
       )
     })
-    yield* Effect.forkScoped(settle)
+    // an application without sagas costs nothing
+    yield* Effect.forkScoped(Effect.zipRight(someSaga.await, settle))
 
     const register: Service["register"] = (definition) =>
       Effect.acquireRelease(
@@ -121,7 +123,7 @@ export const make = (
             return Effect.die(invalid("name", `saga ${name} of version ${version} is registered already`))
           }
           registered++
-          return Effect.void
+          return someSaga.open
         }),
         () => Effect.sync(() => fleet.forget(definition))
       )

@@ -5,6 +5,7 @@ import * as Rules from "effect-skald/cep/Rules"
 import * as Projection from "effect-skald/cqrs/Projection"
 import * as Memory from "effect-skald/Memory"
 import * as Postgres from "effect-skald/Postgres"
+import * as Placement from "effect-skald/saga/Placement"
 import * as SagaEngine from "effect-skald/saga/SagaEngine"
 import * as Sqlite from "effect-skald/Sqlite"
 import * as EventStore from "effect-skald/store/EventStore"
@@ -101,21 +102,17 @@ const dayOn = <P, E>(services: Layer.Layer<P | Memory.Services | Memory.Bus | Sa
     Shop.App.pipe(Layer.provideMerge(Shop.World.Default), Layer.provideMerge(services))
   )
 
-/** With the engine of sagas on top. */
-const withSagas = <P, E>(services: Layer.Layer<P | EventStore.EventStore, E>) =>
-  Layer.provideMerge(SagaEngine.layer, services)
-
 describe("one application", () => {
   it.live(
     "in memory",
-    () => Effect.map(dayOn(withSagas(Memory.layer)), (answer) => expect(answer).toEqual(seen)),
+    () => Effect.map(dayOn(Memory.layer), (answer) => expect(answer).toEqual(seen)),
     30_000
   )
 
   it.scopedLive("in one SQLite file", () =>
     Effect.gen(function*() {
       const filename = yield* tempFile()
-      expect(yield* dayOn(withSagas(Sqlite.layer({ filename })))).toEqual(seen)
+      expect(yield* dayOn(Sqlite.layer({ filename }))).toEqual(seen)
     }), 30_000)
 
   it("and its parts keep their laws", () => {
@@ -131,6 +128,11 @@ Servers.suite("postgres", "one application in one PostgreSQL database", (url) =>
   it.scopedLive("is the same", () =>
     Effect.gen(function*() {
       const prefix = yield* Database.prefix(url)
-      expect(yield* dayOn(withSagas(Postgres.layer({ url: Redacted.make(url), prefix })))).toEqual(seen)
+      // beyond one machine several engines share the sagas
+      const production = SagaEngine.layerShared().pipe(
+        Layer.provideMerge(Placement.layer()),
+        Layer.provideMerge(Postgres.layer({ url: Redacted.make(url), prefix }))
+      )
+      expect(yield* dayOn(production)).toEqual(seen)
     }), 60_000)
 })
