@@ -84,6 +84,8 @@ export interface Options {
   readonly history?: number | undefined
   /** How long messages are kept for them; without limit by default. Whichever is passed first. */
   readonly historyAge?: Duration.DurationInput | undefined
+  /** How often messages that nobody needs any more are removed; {@link trimInterval} by default. */
+  readonly trimInterval?: Duration.DurationInput | undefined
   /** How an operation is tried again after its connection was lost; {@link retry} by default. */
   readonly retry?: Schedule.Schedule<unknown, BusError> | undefined
 }
@@ -160,7 +162,7 @@ export const make = (
         leaseEvery: options.leaseEvery ?? leaseEvery,
         history: options.history ?? history,
         historyAge: options.historyAge,
-        trimInterval,
+        trimInterval: Duration.decode(options.trimInterval ?? trimInterval),
         retry: options.retry ?? retry,
         deadLetters
       })

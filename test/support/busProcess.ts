@@ -16,6 +16,9 @@ const client: Layer.Layer<SqlClient.SqlClient, unknown> = database.startsWith("p
   ? Postgres.client(database)
   : SqliteClient.layer({ filename: database })
 
+/** Short where a pause is to outlast it; a busy machine outlasts that too, and what is worked on is not to be taken away. */
+const lease: SqlBus.Options = mode === "work" ? {} : { leaseTtl: "800 millis", leaseEvery: "200 millis" }
+
 const say = (line: string) => Effect.sync(() => void process.stdout.write(`${line}\n`))
 
 /** Listens at once, and waits until the process is told to go on. */
@@ -46,7 +49,7 @@ const main = Effect.gen(function*() {
   }
 }).pipe(
   Effect.scoped,
-  Effect.provide(Layer.provideMerge(SqlBus.layer({ prefix, leaseTtl: "800 millis", leaseEvery: "200 millis" }), client))
+  Effect.provide(Layer.provideMerge(SqlBus.layer({ prefix, ...lease }), client))
 )
 
 Effect.runPromise(main as Effect.Effect<never, unknown>).catch((error: unknown) => {
