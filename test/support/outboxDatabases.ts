@@ -1,5 +1,5 @@
 import type { SqlClient } from "@effect/sql"
-import { Layer, Redacted } from "effect"
+import { type Layer, Redacted } from "effect"
 import type * as Outbox from "effect-skald/bus/Outbox"
 import * as Postgres from "effect-skald/Postgres"
 import * as Sqlite from "effect-skald/Sqlite"
@@ -11,10 +11,10 @@ const isServer = (database: string): boolean => database.startsWith("postgres:")
 /** What an application has in a database: its address, or the name of a file. */
 export const services = (
   database: string
-): Layer.Layer<Exclude<Outbox.Services, never> | SqlClient.SqlClient, unknown> =>
+): Layer.Layer<Outbox.Services | SqlClient.SqlClient, unknown> =>
   isServer(database)
-    ? Postgres.layer({ url: Redacted.make(database) }) as never
-    : Sqlite.layer({ filename: database }) as never
+    ? Postgres.layer({ url: Redacted.make(database) })
+    : Sqlite.layer({ filename: database })
 
 /** Its client alone. */
 export const client = (database: string): Layer.Layer<SqlClient.SqlClient, unknown> =>
