@@ -377,7 +377,9 @@ const engine = <Ev>(
     }
   }
   for (const [at, event] of events.entries()) {
-    if (at === options.rest) session = Matcher.open(make(after), structuredClone(session.snapshot()))
+    if (at === options.rest) {
+      session = Matcher.open(after === before ? matcher : make(after), structuredClone(session.snapshot()))
+    }
     tell(session.push([event]), at)
   }
   tell(session.advance(end), undefined)

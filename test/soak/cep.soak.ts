@@ -6,7 +6,7 @@ import * as Soak from "../support/soak.ts"
 
 /** Random patterns against random events, engine against oracle: 200,000 pairs when it is run whole, half of them as sets. */
 const pairs = Soak.times(200_000)
-const batch = 2_000
+const batch = 500
 const batches = Math.ceil(pairs / batch)
 let kept = 0
 
