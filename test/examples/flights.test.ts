@@ -334,9 +334,9 @@ describe("npm start", () => {
     Effect.gen(function*() {
       const directory = yield* tempDirectory
       const json = join(directory, "report.json")
-      const ended = yield* run(["--store", "memory", "--json", json, "--limit", "500"], ["--import", "tsx", main])
+      const ended = yield* run(["--store", "memory", "--json", json, "--limit", "600"], ["--import", "tsx", main])
       assert.strictEqual(ended.code, 0, ended.stderr)
-      assert.deepStrictEqual(readJson(json), computed(data().slice(0, 500)))
+      assert.deepStrictEqual(readJson(json), computed(data().slice(0, 600)))
       assert.deepStrictEqual(fs.readdirSync(directory), ["report.json"])
     }).pipe(Effect.scoped), 60_000)
 
@@ -394,7 +394,7 @@ Servers.suite("postgres", "npm start on PostgreSQL", (url) => {
         const database = yield* Postgres.database(url)
         const store: Store.Store = { _tag: "Postgres", url: Redacted.make(database) }
         const json = join(directory, "report.json")
-        const limit = 800
+        const limit = 600
         const args = ["--store", database, "--limit", String(limit), "--json", json]
         const expected = computed(data().slice(0, limit))
 
@@ -463,7 +463,7 @@ Servers.suite("redis", "npm start on Redis", () => {
       Effect.gen(function*() {
         const directory = yield* tempDirectory
         const server = yield* Redis.ownServer()
-        const limit = 400
+        const limit = 600
         const file = (db: string) => join(directory, db)
         const store = (db: string): Store.Store => ({
           _tag: "Redis",
