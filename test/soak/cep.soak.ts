@@ -28,7 +28,7 @@ describe("Matcher: engine = oracle", () => {
           kept += Math.min(batch, pairs - at * batch)
         }
       }),
-    Soak.times(3_600_000)
+    120_000 + Soak.times(3_600_000)
   )
 })
 
