@@ -62,7 +62,7 @@ export const make = (
           const { state, unowned } = found.value
           const definition = fleet.definition(saga, state.definition)
           if (
-            definition === undefined || fleet.runners.has(key) || fleet.starting.has(key) || fleet.stopping ||
+            definition === undefined || fleet.runners.has(key) || fleet.stopping ||
             fleet.shardOf(key) !== shard
           ) return
           const runner = fleet.launch(key, definition, found.value)

@@ -137,6 +137,22 @@ describe("a saga that only waits", () => {
   )
 
   test(
+    "is brought back by a signal also while it is started again",
+    Waits,
+    () => waitsFor("go"),
+    (log) =>
+      Effect.gen(function*() {
+        yield* letGo(log)
+        const told = Waits.signal("x", { name: "go", schema: Schema.String, value: "!" })
+        const [, ...results] = yield* Effect.all(
+          [told, ...Array.from({ length: 20 }, () => Waits.run({ id: "x" }))],
+          { concurrency: "unbounded" }
+        )
+        equal(new Set<unknown>(results), new Set(["!"]))
+      })
+  )
+
+  test(
     "for two weeks comes back on time",
     Waits,
     (log) => Effect.zipRight(step(log, "a"), Effect.zipRight(Saga.sleep("nap", "14 days"), step(log, "b"))),
