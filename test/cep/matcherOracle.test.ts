@@ -6,8 +6,8 @@ import * as PatternLaws from "effect-skald/testing/PatternLaws"
 import * as PatternOracle from "effect-skald/testing/PatternOracle"
 
 /** 10,000 pairs; the long run is test/soak/cep.soak.ts. */
-const batches = 5
-const numRuns = 1_000
+const batches = 20
+const numRuns = 250
 
 /** A law in batches, between which the runner's worker hears of its parent. */
 const checked = (law: Law.Law, seed: number) =>
