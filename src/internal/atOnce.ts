@@ -21,6 +21,7 @@ export const also = <F extends (input: any) => unknown, A, E>(
   now: AtOnce<Parameters<F>[0], A, E>
 ): F => Object.assign(operation, { [atOnce]: now })
 
-/** How an operation is done at once, where it can be. */
-export const of = <I, A, E>(operation: (input: I) => Effect.Effect<A, E>): AtOnce<I, A, E> | undefined =>
-  (operation as { readonly [atOnce]?: AtOnce<I, A, E> })[atOnce]
+/** How an operation is done at once, where it can be; a test's driver may lack the operation itself. */
+export const of = <I, A, E>(
+  operation: ((input: I) => Effect.Effect<A, E>) | undefined
+): AtOnce<I, A, E> | undefined => (operation as { readonly [atOnce]?: AtOnce<I, A, E> } | undefined)?.[atOnce]
