@@ -1,3 +1,4 @@
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type { Metadata, Raw } from "../event/Envelope.ts"
 import type { Formats, Serialized } from "../event/PayloadFormat.ts"
@@ -6,7 +7,6 @@ import type { StreamId } from "../event/StreamId.ts"
 import type * as Driver from "../store/Driver.ts"
 import type { Item, Transform } from "../store/PayloadTransform.ts"
 import { StoreError } from "../store/StoreError.ts"
-import * as Instant from "./instant.ts"
 
 /** Shared by events and readers, as metadata is; frozen, so that nobody can change what another sees. */
 const noTags: ReadonlyArray<string> = Object.freeze([])
@@ -40,8 +40,6 @@ export const reader = (formats: Formats, transform: Transform | undefined) => {
     const raws: Array<Raw> = []
     let metadata: Metadata = {}
     let metadataText = "{}"
-    const occurred = Instant.utcs()
-    const recorded = Instant.utcs()
     for (const row of rows) {
       const payload = reverted?.get(row.position)
       const name = payload === undefined ? row.format : row.format.slice(0, -mark!.length)
@@ -65,8 +63,8 @@ export const reader = (formats: Formats, transform: Transform | undefined) => {
           metadata,
           source: row.source,
           tags: row.tags === null ? noTags : JSON.parse(row.tags),
-          occurredAt: occurred(row.occurredAt),
-          recordedAt: recorded(row.recordedAt)
+          occurredAt: DateTime.unsafeMake(row.occurredAt),
+          recordedAt: DateTime.unsafeMake(row.recordedAt)
         })
       } catch (cause) {
         return corrupt(row, String(cause))
