@@ -1,7 +1,8 @@
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { StoreError } from "../store/StoreError.ts"
+import * as RealTime from "./realTime.ts"
 
 /** Tells those who wait that the log has grown. One poll serves them all. */
 export interface Changes {
@@ -48,7 +49,7 @@ export const make = (poll?: {
               })
           })
         })),
-        Effect.zipRight(Effect.sleep(Duration.decode(poll.every))),
+        Effect.zipRight(RealTime.rest(poll.every)),
         Effect.forever,
         Effect.interruptible,
         Effect.forkScoped
