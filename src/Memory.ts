@@ -57,15 +57,16 @@ export type Bus =
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Services | Bus | Timers.Timers | SagaEngine.SagaEngine> = Layer.orDie(
-  SagaEngine.layer
+export const layer: Layer.Layer<Services | Bus | Timers.Timers | SagaEngine.SagaEngine> = Layer.fresh(
+  // fresh, as the dead letters are: an application may have others, of another bus or store
+  Layer.orDie(SagaEngine.layer)
 ).pipe(Layer.provideMerge(Layer.mergeAll(
   EventStore.layerMemory,
   SnapshotStore.layerMemory,
   CheckpointStore.layerMemory,
   Lease.layerMemory,
   ParkedEvents.layerMemory,
-  DeadLetters.layer.pipe(Layer.provideMerge(EventBus.layerMemory)),
+  Layer.fresh(DeadLetters.layer).pipe(Layer.provideMerge(EventBus.layerMemory)),
   Inbox.layerMemory,
   Timers.layerMemory
 )))

@@ -85,7 +85,7 @@ export const layer = (options: Options): Layer.Layer<Provided, StoreError | BusE
     SqlParkedEvents.layer(options),
     SqlTimers.layer({ prefix: options.prefix }),
     SqlInbox.layer({ prefix: options.prefix, clock: options.leaseClock }),
-    DeadLetters.layer.pipe(Layer.provideMerge(SqlBus.layer({
+    Layer.fresh(DeadLetters.layer).pipe(Layer.provideMerge(SqlBus.layer({
       prefix: options.prefix,
       clock: options.leaseClock,
       pollInterval: options.pollInterval,

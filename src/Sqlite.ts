@@ -77,7 +77,8 @@ export const layer = (
   options: Options
 ): Layer.Layer<Provided, StoreError | BusError | InvalidInput | SqliteClient.SqliteOpenError> =>
   Layer.provideMerge(
-    SagaEngine.layer,
+    // fresh, as the dead letters are: an application may have others, of another bus or store
+    Layer.fresh(SagaEngine.layer),
     Layer.mergeAll(
       SqlSnapshots.layer(options),
       SqlCheckpoints.layer(options),
@@ -85,7 +86,7 @@ export const layer = (
       SqlParkedEvents.layer(options),
       SqlTimers.layer({ prefix: options.prefix }),
       SqlInbox.layer({ prefix: options.prefix }),
-      DeadLetters.layer.pipe(
+      Layer.fresh(DeadLetters.layer).pipe(
         Layer.provideMerge(SqlBus.layer({ prefix: options.prefix, pollInterval: options.pollInterval }))
       )
     ).pipe(Layer.provideMerge(SqliteStore.layerFile(options)))
