@@ -120,9 +120,11 @@ export const make = (
           Effect.as(Effect.logWarning("timers could not be looked for", error), now + afterFailure)))
       const now = yield* Clock.currentTimeMillis
       wakeAt = Math.min(soonest, hintAt, now + longestSleep)
-      if (Math.min(soonest, hintAt) === Infinity) yield* wake.await
-      else if (wakeAt > now) yield* Effect.raceFirst(wake.await, Effect.sleep(wakeAt - now))
-      else yield* Effect.yieldNow()
+      if (Math.min(soonest, hintAt) === Infinity) {
+        yield* wake.await
+      } else if (wakeAt > now) {
+        yield* Effect.raceFirst(wake.await, Effect.sleep(wakeAt - now))
+      } else yield* Effect.yieldNow()
     }))))
 
     const set = (timers: ReadonlyArray<NewTimer>): Effect.Effect<void, StoreError | InvalidInput> =>
