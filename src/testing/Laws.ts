@@ -5,10 +5,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type * as Pattern from "../cep/Pattern.ts"
 import type * as Decider from "../cqrs/Decider.ts"
 import type * as Projection from "../cqrs/Projection.ts"
 import * as DeciderLaws from "./DeciderLaws.ts"
 import * as Law from "./Law.ts"
+import * as PatternLaws from "./PatternLaws.ts"
 import * as ProjectionLaws from "./ProjectionLaws.ts"
 
 /**
@@ -134,6 +136,39 @@ export const projection = <S, E>(
   projection: Projection.Projection<string, S, E>,
   options?: ProjectionOptions<NoInfer<S>, NoInfer<E>>
 ): ReadonlyArray<Check> => from(ProjectionLaws.laws(projection, options), options)
+
+/**
+ * What the laws of a pattern are tried on, and how often.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PatternOptions<Ev> extends PatternLaws.Options<Ev>, Law.Parameters {}
+
+/**
+ * The laws of a pattern, those that {@link PatternLaws.laws} lists.
+ *
+ * @example
+ * ```ts
+ * import * as Pattern from "effect-skald/cep/Pattern"
+ * import * as Event from "effect-skald/event/Event"
+ * import * as Laws from "effect-skald/testing/Laws"
+ * import { Schema } from "effect"
+ *
+ * const Failed = Event.make("Failed", { at: Schema.Int })
+ * const thrice = Pattern.begin("failures", Failed, { times: { min: 3, max: 3 } })
+ *
+ * // for (const law of Laws.pattern(thrice, { timestamp: ({ at }) => at })) it(law.name, law.check)
+ * Laws.check(Laws.pattern(thrice, { timestamp: ({ at }) => at }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category laws
+ */
+export const pattern = <B, Ev extends { readonly _tag: string }>(
+  pattern: Pattern.Pattern<B, Ev>,
+  options: PatternOptions<NoInfer<Ev>>
+): ReadonlyArray<Check> => from(PatternLaws.laws(pattern, options), options)
 
 /**
  * Runs laws where no test runner lists them: throws the first that is broken, or all of them in an `AggregateError`.
