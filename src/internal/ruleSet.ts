@@ -56,8 +56,6 @@ type Session =
 interface Working {
   readonly definition: Definition
   readonly session: Session
-  /** The ids of the events that it has at hand. */
-  readonly ids: WeakMap<object, string>
   readonly counts: { detected: number; cut: number; undecodable: number }
   paused: boolean
 }
@@ -79,6 +77,8 @@ export class RuleSet {
   readonly #rules = new Map<string, Working>()
   readonly #byType = new Map<string, Set<Working>>()
   readonly #told: (rule: string, told: Told) => void
+  /** The ids of the events that rules have at hand. One for all of them: each of its own, they cost the collector much. */
+  readonly #ids = new WeakMap<object, string>()
 
   constructor(told: (rule: string, told: Told) => void) {
     this.#told = told
@@ -91,12 +91,10 @@ export class RuleSet {
   /** Takes the place of one of the same name. Says whether it goes on from a snapshot: one of another pattern is of no use. */
   add(definition: Definition, from?: unknown): boolean {
     this.remove(definition.name)
-    const ids = new WeakMap<object, string>()
-    const session = from === undefined ? undefined : restored(definition, ids, from)
+    const session = from === undefined ? undefined : restored(definition, this.#ids, from)
     const rule: Working = {
       definition,
       session: session ?? opened(definition),
-      ids,
       counts: { detected: 0, cut: 0, undecodable: 0 },
       paused: false
     }
@@ -149,7 +147,7 @@ export class RuleSet {
         }
         event = decoded.right.payload
       }
-      rule.ids.set(event, fact._tag === "Raw" ? fact.raw.id : fact.id)
+      this.#ids.set(event, fact._tag === "Raw" ? fact.raw.id : fact.id)
       this.#collect(rule, rule.session.push([event]), all)
     }
     return all
@@ -178,9 +176,9 @@ export class RuleSet {
 
   snapshot(): Snapshot {
     return Object.fromEntries(
-      Array.from(this.#rules, ([name, { definition, ids, session }]) => [
+      Array.from(this.#rules, ([name, { definition, session }]) => [
         name,
-        Schema.encodeSync(snapshotOf(definition, ids))(session.snapshot() as Kept)
+        Schema.encodeSync(snapshotOf(definition, this.#ids))(session.snapshot() as Kept)
       ])
     )
   }
@@ -193,7 +191,7 @@ export class RuleSet {
   }
 
   #collect(rule: Working, outputs: ReadonlyArray<Matcher.Output<any, any>>, all: Array<Detected>): void {
-    const { counts, definition, ids } = rule
+    const { counts, definition } = rule
     for (const output of outputs) {
       if (output._tag !== "Matches") {
         this.#told(definition.name, output)
@@ -202,7 +200,7 @@ export class RuleSet {
       let left = definition.maxMatches
       for (const { events } of output.matches) {
         if (left-- === 0) break
-        const sent = events.map(({ event, step }): Sent => ({ step, ...sentOf(definition, ids, event) }))
+        const sent = events.map(({ event, step }): Sent => ({ step, ...sentOf(definition, this.#ids, event) }))
         const id = createHash("sha256").update(JSON.stringify([
           definition.name,
           definition.matcher.fingerprint,
