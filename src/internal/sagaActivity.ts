@@ -78,6 +78,11 @@ export const claimBy = (
  */
 export const begin = (runner: Runner, kind: Kind, event: JournalEvent): Effect.Effect<boolean> =>
   runner.note([event], () => {
+    // asked again: another process may have cancelled before this came to the journal
+    if (kind === "pivot" && runner.pivoting && runner.state.cancel !== undefined) {
+      runner.pivoting = false
+      runner.consider()
+    }
     if (runner.blocked()) return false
     if (kind === "pivot") runner.pivoting = true
     return true

@@ -27,19 +27,27 @@ interface Entry {
   readonly at: number | undefined
   /** Nobody waits for it. */
   readonly alone: boolean
-  exit: Exit.Exit<void, TooMuch> | undefined
-  waiter: ((exit: Exit.Exit<void, TooMuch>) => void) | undefined
+  /** Whether it is still to be written, where others have written first. */
+  readonly when: (() => boolean) | undefined
+  exit: Exit.Exit<boolean, TooMuch> | undefined
+  waiter: ((exit: Exit.Exit<boolean, TooMuch>) => void) | undefined
 }
 
-const entry = (events: ReadonlyArray<JournalEvent>, at: number | undefined, alone: boolean): Entry => ({
+const entry = (
+  events: ReadonlyArray<JournalEvent>,
+  at: number | undefined,
+  alone: boolean,
+  when?: () => boolean
+): Entry => ({
   events,
   at,
   alone,
+  when,
   exit: undefined,
   waiter: undefined
 })
 
-const settle = (entry: Entry, exit: Exit.Exit<void, TooMuch>): void => {
+const settle = (entry: Entry, exit: Exit.Exit<boolean, TooMuch>): void => {
   if (entry.exit !== undefined) return
   entry.exit = exit
   entry.waiter?.(exit)
@@ -48,17 +56,20 @@ const settle = (entry: Entry, exit: Exit.Exit<void, TooMuch>): void => {
 const written = (entry: Entry): Effect.Effect<boolean, TooMuch> =>
   entry.exit === undefined
     ? Effect.async((resume) => {
-      const tell = (exit: Exit.Exit<void, TooMuch>) => resume(answer(exit))
-      if (entry.exit === undefined) entry.waiter = tell
-      else tell(entry.exit)
+      if (entry.exit === undefined) entry.waiter = resume
+      else resume(entry.exit)
     })
-    : answer(entry.exit)
+    : entry.exit
 
-const answer = (exit: Exit.Exit<void, TooMuch>): Effect.Effect<boolean, TooMuch> =>
-  Exit.isSuccess(exit) ? yes : Effect.failCause(exit.cause)
-
-const yes: Effect.Effect<boolean> = Effect.succeed(true)
+const yes: Exit.Exit<boolean> = Exit.succeed(true)
 const no: Effect.Effect<boolean> = Effect.succeed(false)
+
+/** What others have written may have made it pointless: an operator has cancelled what was to begin, or to be committed. */
+const stillWanted = (entry: Entry): boolean => {
+  if (entry.when === undefined || entry.when()) return true
+  settle(entry, Exit.succeed(false))
+  return false
+}
 
 /** What cannot be written, whoever tries: a value that is no JSON, or too large. */
 export class TooMuch {
@@ -143,13 +154,14 @@ export class JournalWriter {
 
   /**
    * Resolves when the events stand in the journal; is interrupted where they will not. `when` is asked in the same turn in
-   * which they are put in the queue; where it says no, nothing is written and the answer is false.
+   * which they are put in the queue, and again where others have written meanwhile; where it says no, nothing is written and the
+   * answer is false.
    */
   write(events: ReadonlyArray<JournalEvent>, when?: () => boolean): Effect.Effect<boolean, TooMuch> {
     return Effect.withFiberRuntime((fiber, { runtimeFlags }) => {
       if (this.closed) return Effect.interrupt
       if (when !== undefined && !when()) return no
-      const own = entry(events, undefined, false)
+      const own = entry(events, undefined, false, when)
       this.queue.push(own)
       if (this.writing) return written(own)
       this.writing = true
@@ -231,6 +243,7 @@ export class JournalWriter {
   }
 
   private drain(entries: ReadonlyArray<Entry>, attempt: number): Effect.Effect<void> {
+    if (entries.length === 0) return Effect.void
     if (this.closed) return this.lose(entries)
     const now = this.now()
     const stored: Array<Stored> = []
@@ -281,7 +294,10 @@ export class JournalWriter {
     switch (error._tag) {
       case "VersionConflict":
       case "DuplicateEvent":
-        return Effect.flatMap(this.takeIn, (mine) => mine ? this.drain(entries, attempt) : this.lose(entries))
+        return Effect.flatMap(
+          this.takeIn,
+          (mine) => mine ? this.drain(entries.filter(stillWanted), attempt) : this.lose(entries)
+        )
       case "InvalidEvent":
       case "TooLarge":
         return this.refuse(entries, error)
@@ -310,11 +326,11 @@ export class JournalWriter {
   private tell(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
     const awaited = entries.length === 1 ? entries : entries.filter((each) => !each.alone)
     if (awaited.length <= 1) {
-      for (const each of awaited) settle(each, Exit.void)
+      for (const each of awaited) settle(each, yes)
       return Effect.void
     }
     return Effect.forEach(awaited, (each) => {
-      settle(each, Exit.void)
+      settle(each, yes)
       return pause
     }, { discard: true })
   }

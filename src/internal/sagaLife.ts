@@ -103,7 +103,12 @@ const commit = (runner: Runner, value: unknown): Effect.Effect<void> => {
           { _tag: "SagaEnded", saga, id, state: "completed", ...result, left }
         ],
         () => {
-          if (runner.deciding !== undefined) return false
+          // asked again: another process may have cancelled before this came to the journal
+          if (runner.deciding === "commit" && runner.state.cancel !== undefined && !runner.pivoting) {
+            runner.deciding = undefined
+            runner.consider()
+          }
+          if (runner.deciding === "rollback") return false
           runner.deciding = "commit"
           return true
         }
