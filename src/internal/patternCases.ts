@@ -1,9 +1,22 @@
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Pattern from "../cep/Pattern.ts"
-import type { Case, Letter } from "../testing/PatternLaws.ts"
 import * as Condition from "./cepCondition.ts"
 import type * as Element from "./cepElement.ts"
+
+/** The events of random patterns: four tags, a number, and when it happened. */
+export interface Letter {
+  readonly _tag: "A" | "B" | "C" | "D"
+  readonly x: number
+  readonly at: number
+}
+
+/** A pattern, events in order of time, and how far time goes on after the last one. */
+export interface Case<Ev> {
+  readonly pattern: Pattern.Pattern<any, Ev>
+  readonly events: ReadonlyArray<Ev>
+  readonly end: number
+}
 
 /** A value, or none so many times as often. */
 const sometimes = <A>(arbitrary: FastCheck.Arbitrary<A>, none: number): FastCheck.Arbitrary<A | undefined> =>

@@ -158,7 +158,7 @@ export class Fleet {
   }
 
   /** Ends what runs of a saga here, and nothing else: no compensation. Whoever wants to run it anew waits for that. */
-  letGo(key: string, runner: Runner): Deferred.Deferred<void> {
+  letGo(key: string, runner: Runner): void {
     const done: Deferred.Deferred<void> = Deferred.unsafeMake(FiberId.none)
     this.leaving.set(key, done)
     runner.closed = true
@@ -169,7 +169,6 @@ export class Fleet {
         Deferred.unsafeDone(done, Exit.void)
       })
     ))
-    return done
   }
 
   // -------------------------------------------------------------------------------------------------------------- fresh

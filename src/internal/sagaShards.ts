@@ -164,18 +164,11 @@ export const make = (
       fleet.owned.delete(number)
       for (const key of Array.from(fleet.parked.keys())) if (isOf(key)) fleet.parked.delete(key)
       const runners = Array.from(fleet.runners).filter(([key]) => isOf(key))
+      // none of them writes once the first has ended
       for (const [, runner] of runners) runner.closed = true
-      return Effect.zipRight(
-        Effect.forEach(runners, ([key, runner]) => Deferred.await(fleet.letGo(key, runner)), {
-          concurrency: "unbounded",
-          discard: true
-        }),
-        Effect.suspend(() =>
-          Effect.forEach(Array.from(fleet.leaving).filter(([key]) => isOf(key)), ([, left]) => Deferred.await(left), {
-            discard: true
-          })
-        )
-      )
+      for (const [key, runner] of runners) fleet.letGo(key, runner)
+      const leaving = Array.from(fleet.leaving).filter(([key]) => isOf(key))
+      return Effect.forEach(leaving, ([, left]) => Deferred.await(left), { discard: true })
     })
 
   return { run: placement.run(work), recovered: Deferred.await(recovered) }

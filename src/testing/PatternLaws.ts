@@ -21,11 +21,7 @@ import * as PatternOracle from "./PatternOracle.ts"
  * @since 0.1.0
  * @category models
  */
-export interface Letter {
-  readonly _tag: "A" | "B" | "C" | "D"
-  readonly x: number
-  readonly at: number
-}
+export interface Letter extends Cases.Letter {}
 
 /**
  * A pattern, events in order of time, and how far time goes on after the last one.
@@ -33,11 +29,7 @@ export interface Letter {
  * @since 0.1.0
  * @category models
  */
-export interface Case<Ev> {
-  readonly pattern: Pattern.Pattern<any, Ev>
-  readonly events: ReadonlyArray<Ev>
-  readonly end: number
-}
+export interface Case<Ev> extends Cases.Case<Ev> {}
 
 // -------------------------------------------------------------------------------------------------------- arbitraries
 

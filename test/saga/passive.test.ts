@@ -322,7 +322,7 @@ describe("a saga that only waits", () => {
       yield* TestClock.adjust("3 hours")
       equal((yield* Effect.flip(Waits.run({ id: "x" })))._tag, "Failed")
       equal([log.lines, log.runs], [["undone"], 2])
-    }).pipe(Effect.provide(SagaEngine.layerOf(bodyOf(log, Waits, body))), Effect.provide(layerMemory))
+    }).pipe(Effect.provide(Layer.provideMerge(SagaEngine.layerOf(bodyOf(log, Waits, body)), layerMemory)))
   })
 
   it.scoped("is let go at once where another engine takes it over, with no compensation", () => {
@@ -386,9 +386,9 @@ describe("a saga that does something", () => {
       const exit = yield* Effect.exit(Waits.signal("x", { name: "go", schema: Schema.String, value: "!" }))
       assert(Exit.isSuccess(exit))
       equal(yield* Waits.run({ id: "x" }), "!")
-    }).pipe(
-      Effect.provide(SagaEngine.layerOf(bodyOf(log, Waits, waitsFor("go")), { idleAfter: Duration.infinity })),
-      Effect.provide(Layer.fresh(layerMemory))
-    )
+    }).pipe(Effect.provide(Layer.provideMerge(
+      SagaEngine.layerOf(bodyOf(log, Waits, waitsFor("go")), { idleAfter: Duration.infinity }),
+      Layer.fresh(layerMemory)
+    )))
   })
 })

@@ -82,7 +82,7 @@ describe("sagas that wait", () => {
         assert.strictEqual(runs, ran + 3, "no other was brought back")
         Soak.report("sagaWaiting", `${count} sagas that wait for a signal: ${bytes} bytes of the heap for each`)
         assert.isBelow(bytes, most)
-      }).pipe(Effect.provide(engine), Effect.provide(Layer.orDie(Sqlite.layerFile({ filename }))))
+      }).pipe(Effect.provide(Layer.provideMerge(engine, Layer.orDie(Sqlite.layerFile({ filename })))))
       const started = performance.now()
       yield* Effect.gen(function*() {
         yield* SagaEngine.SagaEngine
@@ -92,7 +92,7 @@ describe("sagas that wait", () => {
         assert.isBelow(millis, 30_000)
         yield* signal(1)
         assert.strictEqual(yield* Waits.run({ n: 1 }), "1")
-      }).pipe(Effect.provide(engine), Effect.provide(Layer.orDie(Sqlite.layerFile({ filename }))))
+      }).pipe(Effect.provide(Layer.provideMerge(engine, Layer.orDie(Sqlite.layerFile({ filename })))))
     })
   }, 3_600_000)
 })
