@@ -11,13 +11,6 @@ import { Heap } from "./heap.ts"
 
 /** Tier B: the runs of all keys, when they are due, and how many of them there may be. */
 
-export interface Settings {
-  readonly program: Compile.Program
-  readonly maxRunsPerKey: number
-  readonly maxRuns: number
-  readonly policy: "fail" | "dropOldest" | "dropNewest"
-}
-
 /** What is told. */
 export interface Host {
   readonly isOver: boolean
@@ -41,12 +34,12 @@ export class AllRuns implements Runs.Host {
   private eldest: Runs.Run | undefined
   private youngest: Runs.Run | undefined
   private readonly dues = new Heap<Runs.Run>((a, b) => a.due < b.due)
-  private readonly settings: Settings
+  private readonly settings: Compile.Bounded
   private readonly host: Host
   private last: Array<Path> | undefined
   private now = -Infinity
 
-  constructor(settings: Settings, host: Host) {
+  constructor(settings: Compile.Bounded, host: Host) {
     this.settings = settings
     this.program = settings.program
     this.host = host

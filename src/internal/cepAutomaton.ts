@@ -8,13 +8,8 @@ import type { State, Test } from "./cepCompile.ts"
  */
 
 /** A run that waits in a state. The fields are those of `cepRuns.Run`, and so is what an event does to them. */
-export interface Waiting {
+export interface Waiting extends Omit<Compile.Fresh, "windowPassed"> {
   readonly state: State
-  readonly waits: ReadonlyArray<boolean>
-  readonly ended: ReadonlyArray<ReadonlyArray<boolean>>
-  readonly fresh: boolean
-  readonly ending: boolean
-  readonly nextPassed: boolean
 }
 
 /** Everything that a run waits for. */

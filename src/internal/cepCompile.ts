@@ -89,6 +89,14 @@ export interface State {
   readonly tags: ReadonlySet<string> | undefined
 }
 
+/** What partial matches are of, and how many of them there may be. */
+export interface Bounded {
+  readonly program: Program
+  readonly maxRunsPerKey: number
+  readonly maxRuns: number
+  readonly policy: "fail" | "dropOldest" | "dropNewest"
+}
+
 export interface Program {
   readonly root: State
   readonly shapes: ReadonlyMap<string, Element.Shape>

@@ -11,17 +11,13 @@ import { Sets } from "./cepSets.ts"
 
 export type Tagged = { readonly _tag: string }
 
-export interface Settings {
-  readonly program: Compile.Program
+export interface Settings extends Compile.Bounded {
   readonly tier: "sets" | "runs"
   readonly timestamp: ((event: any) => number) | undefined
   readonly keyBy: ((event: any) => string | undefined) | undefined
   readonly lateness: number
   readonly comparator: ((left: any, right: any) => number) | undefined
   readonly timedOut: boolean
-  readonly maxRunsPerKey: number
-  readonly maxRuns: number
-  readonly policy: "fail" | "dropOldest" | "dropNewest"
 }
 
 export type Output =

@@ -1,3 +1,4 @@
+import type { Waiting } from "./cepAutomaton.ts"
 import type * as Compile from "./cepCompile.ts"
 import * as Nodes from "./cepNodes.ts"
 import type { Node, Taken } from "./cepNodes.ts"
@@ -35,17 +36,9 @@ export interface Snapshot {
     readonly held: ReadonlyArray<{ readonly path: number; readonly moment: number }>
   }>
   /** Oldest first. */
-  readonly runs: ReadonlyArray<{
-    readonly key: number
-    readonly path: number
-    readonly state: number
-    readonly waits: ReadonlyArray<boolean>
-    readonly ended: ReadonlyArray<ReadonlyArray<boolean>>
-    readonly fresh: boolean
-    readonly ending: boolean
-    readonly nextPassed: boolean
-    readonly windowPassed: boolean
-  }>
+  readonly runs: ReadonlyArray<
+    Compile.Fresh & { readonly key: number; readonly path: number; readonly state: number }
+  >
   /** Of the other tier: nodes after those that they lead to, a union where there is no event; the sets of each key. */
   readonly nodes: ReadonlyArray<
     { readonly event: number; readonly step: string; readonly left: number; readonly right: number }
@@ -54,14 +47,7 @@ export interface Snapshot {
     readonly key: string
     readonly of: ReadonlyArray<{
       readonly done: boolean
-      readonly waiting: ReadonlyArray<{
-        readonly state: number
-        readonly waits: ReadonlyArray<boolean>
-        readonly ended: ReadonlyArray<ReadonlyArray<boolean>>
-        readonly fresh: boolean
-        readonly ending: boolean
-        readonly nextPassed: boolean
-      }>
+      readonly waiting: ReadonlyArray<Omit<Waiting, "state"> & { readonly state: number }>
       readonly node: number
     }>
   }>

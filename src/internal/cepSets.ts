@@ -24,13 +24,6 @@ export interface Read {
   }>
 }
 
-export interface Settings {
-  readonly program: Compile.Program
-  readonly maxRunsPerKey: number
-  readonly maxRuns: number
-  readonly policy: "fail" | "dropOldest" | "dropNewest"
-}
-
 /** What is told: runs are given from their first event on. */
 export interface Host {
   readonly found: (key: string, table: Table, roots: ReadonlyArray<Node>, floor: number, count: number) => void
@@ -69,7 +62,7 @@ export class Sets {
   most = 0
   table: Table
   private held = 0
-  private readonly settings: Settings
+  private readonly settings: Compile.Bounded
   private readonly host: Host
   private readonly window: number
   private readonly dues = new Heap<{ readonly at: number; readonly of: Keyed }>((a, b) => a.at < b.at)
@@ -84,7 +77,7 @@ export class Sets {
   private size = 0
   private stamp = 0
 
-  constructor(settings: Settings, host: Host) {
+  constructor(settings: Compile.Bounded, host: Host) {
     this.settings = settings
     this.host = host
     this.window = settings.program.window
