@@ -98,7 +98,7 @@ export class Quiet extends Supervisor.AbstractSupervisor<void> {
 
   /** It has begun a race, or joins what it forked. */
   private awaitsChild(fiber: AnyFiber, blockingOn: FiberId.FiberId): boolean {
-    const ids = HashSet.map(FiberId.ids(blockingOn), (id) => id)
+    const ids = FiberId.ids(blockingOn)
     for (const [child, parent] of this.alive) {
       if (parent === fiber && HashSet.some(FiberId.ids(child.id()), (id) => HashSet.has(ids, id))) return true
     }

@@ -48,7 +48,7 @@ export const ofEvents = (options: {
         selector: Selector.types(Event.storedTypes(options.events)),
         decode: (message: Message, payload: unknown, metadata: Metadata) =>
           Either.map(codec.decode(rawOf(message, payload, metadata)), (recorded) => recorded.payload),
-        copy: copier(options.events),
+        copy: copier(codec),
         key: options.key
       }
     },
@@ -64,11 +64,11 @@ export const ofSubjects = (options: {
   readonly events?: ReadonlyArray<Event.Any> | undefined
   readonly key?: Source["key"]
 }): Effect.Effect<Source, InvalidInput> =>
-  Effect.flatMap(
-    ofEvents({ events: options.events ?? [] }),
-    (known) =>
+  Effect.suspend(() => {
+    const events = options.events ?? []
+    const types = new Set(Event.storedTypes(events))
+    return Effect.flatMap(ofEvents({ events }), (known) =>
       Effect.map(Selector.make(options.select), (selector) => {
-        const types = new Set(Event.storedTypes(options.events ?? []))
         const selected = ({ schemaVersion, type }: Message, payload: unknown): Selected => ({
           _tag: type,
           schemaVersion,
@@ -87,8 +87,8 @@ export const ofSubjects = (options: {
           },
           key: options.key
         }
-      })
-  )
+      }))
+  })
 
 /** Everything, as it is. */
 export const ofMessages = ({ key }: { readonly key?: Whole["key"] }): Source => ({
@@ -98,9 +98,9 @@ export const ofMessages = ({ key }: { readonly key?: Whole["key"] }): Source => 
 })
 
 /** Copies events of the types whose Schema is plain, of its present version. */
-const copier = (events: ReadonlyArray<Event.Any>): Decoded["copy"] => {
+const copier = ({ entries }: EventCodec.EventCodec<any>): Decoded["copy"] => {
   const copies = new Map<string, { readonly version: number; readonly copy: (payload: unknown) => unknown }>()
-  for (const { schema, tag, version } of Event.group<any>(events).entries.values()) {
+  for (const { schema, tag, version } of entries.values()) {
     const copy = PlainSchema.copyOf(schema.ast, { errors: "all" })
     if (copy !== undefined) copies.set(tag, { version, copy })
   }
