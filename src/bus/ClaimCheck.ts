@@ -9,7 +9,7 @@ import * as KeyValueStore from "@effect/platform/KeyValueStore"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Faults from "../internal/faults.ts"
 
 /**
@@ -87,7 +87,7 @@ export const layer = (options: {
       const limit = options.limit ?? defaultLimit
       const problem = Faults.countProblem(limit, 0)
       if (problem !== undefined) {
-        return yield* new InvalidInput({ faults: [new Fault({ path: "limit", problem })] })
+        return yield* Faults.invalid("limit", problem)
       }
       return { store, limit }
     })

@@ -221,11 +221,11 @@ export const run: {
     const rules = yield* Rules
     const events = options.events ?? options.pattern.events
     if (events === undefined) {
-      return yield* Internal.refuse("must be given: the pattern does not tell which types it names", "events")
+      return yield* Faults.invalid("events", "must be given: the pattern does not tell which types it names")
     }
     const last: number | undefined = options.last
     const problem = last === undefined ? undefined : Faults.countProblem(last, 1)
-    if (problem !== undefined) return yield* Internal.refuse(problem, "last")
+    if (problem !== undefined) return yield* Faults.invalid("last", problem)
     const history = last === undefined ? undefined : History.make<any>(options.pattern, options, last)
     const definition: RuleSet.Definition = {
       name,

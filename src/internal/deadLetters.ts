@@ -11,7 +11,7 @@ import type { Count, Filter as StoredFilter } from "../bus/DeadLetterStore.ts"
 import type { Filter, Progress, Service, Statistics } from "../bus/DeadLetters.ts"
 import type * as EventBus from "../bus/EventBus.ts"
 import type { Message } from "../bus/Message.ts"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import type { InvalidInput } from "../event/InvalidInput.ts"
 import { type Formats, PayloadFormat } from "../event/PayloadFormat.ts"
 import type { Position } from "../resilience/SchedulePosition.ts"
 import * as Retry from "./busRetry.ts"
@@ -163,7 +163,7 @@ export const of = (bus: EventBus.Service, batchSize: number): Effect.Effect<Serv
   Effect.map(PayloadFormat, (formats) => make(bus, formats, batchSize))
 
 const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInput> =>
-  Effect.fail(new InvalidInput({ faults: [new Fault({ path, problem })] }))
+  Effect.fail(Faults.invalid(path, problem))
 
 const check = (filter: Filter): Effect.Effect<StoredFilter, InvalidInput> => {
   const faults = Faults.make()

@@ -12,7 +12,7 @@ import type { NewMessage, PublishError, Receipt, Service } from "../bus/EventBus
 import type { Message } from "../bus/Message.ts"
 import * as Correlation from "../event/Correlation.ts"
 import * as EventId from "../event/EventId.ts"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import type { InvalidInput } from "../event/InvalidInput.ts"
 import { PayloadFormat } from "../event/PayloadFormat.ts"
 import * as AtOnce from "./atOnce.ts"
 import * as Faults from "./faults.ts"
@@ -41,7 +41,7 @@ export const memoryDriver = <D>(history: number, make: (history: number) => D): 
 }
 
 const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInput> =>
-  Effect.fail(new InvalidInput({ faults: [new Fault({ path, problem })] }))
+  Effect.fail(Faults.invalid(path, problem))
 
 const makeEncoded = <C extends Driver.Capability>(
   given: Driver.Driver<C>,

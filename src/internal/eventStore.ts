@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import * as Correlation from "../event/Correlation.ts"
 import type { Raw } from "../event/Envelope.ts"
 import * as EventId from "../event/EventId.ts"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import { InvalidInput } from "../event/InvalidInput.ts"
 import { PayloadFormat } from "../event/PayloadFormat.ts"
 import { expectedProblem, type ExpectedVersion, type Position, type StreamVersion } from "../event/Position.ts"
 import * as StreamId from "../event/StreamId.ts"
@@ -296,7 +296,7 @@ const forStream = <A, E>(
   Effect.withFiberRuntime((fiber) => Effect.flatMap(StreamId.parse(stream), () => run(tenantOf(fiber))))
 
 const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInput> =>
-  Effect.fail(new InvalidInput({ faults: [new Fault({ path, problem })] }))
+  Effect.fail(Faults.invalid(path, problem))
 
 const answerOf = (request: Driver.AppendRequest, result: Driver.AppendResult) => {
   const events: Array<AppendedEvent> = []

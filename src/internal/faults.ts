@@ -30,6 +30,10 @@ export const orInvalid = <A>(faults: Faults, value: () => A): Either.Either<A, I
   return first === undefined ? Either.right(value()) : Either.left(new InvalidInput({ faults: [first, ...rest] }))
 }
 
+/** The refusal of one thing. */
+export const invalid = (path: string, problem: string): InvalidInput =>
+  new InvalidInput({ faults: [new Fault({ path, problem })] })
+
 /** Shows a value from outside in a message, shortened. */
 export const show = (value: unknown): string => {
   if (typeof value === "number" || typeof value === "bigint" || value === null || value === undefined) {

@@ -15,7 +15,7 @@ import type { Service } from "../bus/EventBus.ts"
 import type { Puller, Taken } from "../bus/Pull.ts"
 import type { SubscribeError } from "../bus/Subscription.ts"
 import * as Correlation from "../event/Correlation.ts"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import type { InvalidInput } from "../event/InvalidInput.ts"
 import { PayloadFormat } from "../event/PayloadFormat.ts"
 import { Meter, meters } from "./busMeter.ts"
 import * as Retry from "./busRetry.ts"
@@ -249,7 +249,7 @@ export const make = (
         const within = options?.within
         const problem = Faults.countProblem(max, 1)
         if (problem !== undefined) {
-          return Effect.die(new InvalidInput({ faults: [new Fault({ path: "max", problem })] }))
+          return Effect.die(Faults.invalid("max", problem))
         }
         return within === undefined
           ? next(max, Infinity)

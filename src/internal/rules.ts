@@ -12,7 +12,7 @@ import type * as Selector from "../bus/Selector.ts"
 import * as Subscription from "../bus/Subscription.ts"
 import type { Info, Partial, Service } from "../cep/Rules.ts"
 import type { Raw } from "../event/Envelope.ts"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position, StreamVersion } from "../event/Position.ts"
 import { EventStore, type Filter, type ReadError } from "../store/EventStore.ts"
 import * as Lease from "../store/Lease.ts"
@@ -144,8 +144,7 @@ export const make = (bus: Bus): Service => {
   }
 }
 
-export const refuse = (problem: string, path = "name"): Effect.Effect<never, InvalidInput> =>
-  Effect.fail(new InvalidInput({ faults: [new Fault({ path, problem })] }))
+const refuse = (problem: string): Effect.Effect<never, InvalidInput> => Effect.fail(Faults.invalid("name", problem))
 
 const messageOf = (detected: RuleSet.Detected): NewMessage => ({
   id: detected.id,

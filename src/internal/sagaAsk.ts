@@ -5,7 +5,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Correlation from "../event/Correlation.ts"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Ref, Service } from "../saga/SagaEngine.ts"
 import { type AskError, EngineStopped, SagaNotFound } from "../saga/SagaError.ts"
 import * as Journal from "../saga/SagaJournal.ts"
@@ -120,7 +120,7 @@ export const make = (
             : Effect.zipRight(Effect.yieldNow(), here(key, ref, runner, asked))
         }
         const tooMuch = Cause.failureOption(exit.cause)
-        if (Option.isSome(tooMuch)) return invalid("value", String(tooMuch.value.cause))
+        if (Option.isSome(tooMuch)) return Faults.invalid("value", String(tooMuch.value.cause))
         // It went to another owner, or was let go, before that was written.
         return runner.closed && !fleet.stopping && Cause.isInterruptedOnly(exit.cause)
           ? elsewhere(key, ref, asked)
@@ -154,7 +154,7 @@ export const make = (
             ? elsewhere(key, ref, asked)
             : error._tag === "StoreError"
             ? error
-            : invalid("value", error.message)
+            : Faults.invalid("value", error.message)
       })
     })
 
@@ -180,6 +180,3 @@ export const make = (
     resolve: (ref, given) => by(given, () => command(ref, Commands.resolve(given)))
   }
 }
-
-const invalid = (path: string, problem: string): InvalidInput =>
-  new InvalidInput({ faults: [new Fault({ path, problem })] })

@@ -5,13 +5,14 @@ import * as FiberRefs from "effect/FiberRefs"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import { EventIds } from "../event/EventId.ts"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Service as Placement } from "../saga/Placement.ts"
 import type { Options, Service } from "../saga/SagaEngine.ts"
 import { type AskError, UnregisteredSagas } from "../saga/SagaError.ts"
 import type { Service as Timers } from "../saga/Timers.ts"
 import { EventStore } from "../store/EventStore.ts"
 import type { StoreError } from "../store/StoreError.ts"
+import * as Faults from "./faults.ts"
 import { processLabel } from "./lease.ts"
 import * as Alarms from "./sagaAlarms.ts"
 import * as Ask from "./sagaAsk.ts"
@@ -120,7 +121,7 @@ export const make = (
         Effect.suspend(() => {
           if (!fleet.register(definition)) {
             const { name, version } = definition.contract
-            return Effect.die(invalid("name", `saga ${name} of version ${version} is registered already`))
+            return Effect.die(Faults.invalid("name", `saga ${name} of version ${version} is registered already`))
           }
           registered++
           return someSaga.open
@@ -136,6 +137,3 @@ export const make = (
       ...Lists.make({ store, index, ready, fleet })
     }
   })
-
-const invalid = (path: string, problem: string): InvalidInput =>
-  new InvalidInput({ faults: [new Fault({ path, problem })] })

@@ -7,7 +7,6 @@ import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Random from "effect/Random"
 import * as Correlation from "../event/Correlation.ts"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import type { Definition } from "../saga/SagaDefinition.ts"
 import type { Service } from "../saga/SagaEngine.ts"
 import { type AskError, PayloadDiffers, SagaNotRegistered } from "../saga/SagaError.ts"
@@ -90,7 +89,7 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
           return id
         }
         default:
-          return yield* invalid("payload", error.message)
+          return yield* Faults.invalid("payload", error.message)
       }
     })
 
@@ -103,11 +102,11 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
       }
       const payload: unknown = yield* Effect.mapError(
         ParseResult.encodeUnknown(contract.payload)(given),
-        (issue) => invalid("payload", ParseResult.TreeFormatter.formatIssueSync(issue))
+        (issue) => Faults.invalid("payload", ParseResult.TreeFormatter.formatIssueSync(issue))
       )
       const id = contract.idempotencyKey(given)
       const problem = Faults.nameProblem(id, 256)
-      if (problem !== undefined) return yield* invalid("id", problem)
+      if (problem !== undefined) return yield* Faults.invalid("id", problem)
       const { tenant } = yield* Correlation.current
       const key = Index.keyOf(tenant, contract.name, id)
       while (true) {
@@ -128,6 +127,3 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
       )
     })
 }
-
-const invalid = (path: string, problem: string): InvalidInput =>
-  new InvalidInput({ faults: [new Fault({ path, problem })] })

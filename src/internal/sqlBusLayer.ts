@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import type * as Driver from "../bus/BusDriver.ts"
 import { BusError } from "../bus/BusError.ts"
 import type { DeadLetterStore } from "../bus/DeadLetterStore.ts"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import type { InvalidInput } from "../event/InvalidInput.ts"
 import type * as SqliteClient from "../store/SqliteClient.ts"
 import * as Faults from "./faults.ts"
 import * as Bus from "./sqlBus.ts"
@@ -60,7 +60,7 @@ export const make = (
     const dialect = yield* Dialect.of(sql)
     const prefix = yield* dialect.checkPrefix(options.prefix)
     const problem = Faults.countProblem(options.history, 0)
-    if (problem !== undefined) return yield* new InvalidInput({ faults: [new Fault({ path: "history", problem })] })
+    if (problem !== undefined) return yield* Faults.invalid("history", problem)
 
     const sqlite = Effect.gen(function*() {
       const client = yield* Effect.serviceOption(sqliteTag)

@@ -18,7 +18,6 @@ import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import * as Correlation from "../event/Correlation.ts"
 import type { Raw } from "../event/Envelope.ts"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import * as EventLine from "../internal/eventLine.ts"
 import * as Faults from "../internal/faults.ts"
 import type { AppendError } from "./AppendError.ts"
@@ -272,7 +271,7 @@ export const run = <E, R>(
     const { tenant = "" } = yield* Correlation.current
     const size = options.batch ?? Retention.defaultBatch
     const problem = Faults.countProblem(size, 1)
-    if (problem !== undefined) return yield* new InvalidInput({ faults: [new Fault({ path: "batch", problem })] })
+    if (problem !== undefined) return yield* Faults.invalid("batch", problem)
     return Retention.plan(options).pipe(
       Stream.filter(({ before, firstVersion }) => before > firstVersion),
       Stream.flatMap(({ before, stream }) => store.read(stream, { to: before - 1 })),

@@ -12,9 +12,10 @@ import * as Stream from "effect/Stream"
 import * as Envelope from "../event/Envelope.ts"
 import * as Event from "../event/Event.ts"
 import * as EventCodec from "../event/EventCodec.ts"
-import { Fault, InvalidEvent, InvalidInput } from "../event/InvalidInput.ts"
+import { type Fault, InvalidEvent, type InvalidInput } from "../event/InvalidInput.ts"
 import type { ExpectedVersion, StreamVersion } from "../event/Position.ts"
 import * as StreamId from "../event/StreamId.ts"
+import * as Faults from "../internal/faults.ts"
 import type { AppendError } from "./AppendError.ts"
 import * as AsOf from "./AsOf.ts"
 import * as EventStore from "./EventStore.ts"
@@ -182,7 +183,7 @@ export const make: {
   readonly unknown?: "fail" | "keep" | undefined
 }): Category<any, ReadonlyArray<Event.Any>, any> => {
   const problem = StreamId.categoryProblem(name)
-  if (problem !== undefined) throw new InvalidInput({ faults: [new Fault({ path: "name", problem })] })
+  if (problem !== undefined) throw Faults.invalid("name", problem)
   const group: Event.Group<ReadonlyArray<Event.Any>> = Event.group(options.events)
   const codec: EventCodec.EventCodec<any> = EventCodec.make(group, options as any)
   const id = options.id ?? (Schema.String as Schema.Schema<any, string>)
@@ -213,7 +214,7 @@ export const make: {
       of.startsWith(`${name}-`)
         ? Either.mapLeft(decodeId(of.slice(name.length + 1)), refusedId)
         : Either.left(
-          new InvalidInput({ faults: [new Fault({ path: "stream", problem: `must be of ${name}, got "${of}"` })] })
+          Faults.invalid("stream", `must be of ${name}, got "${of}"`)
         ),
     part,
     append: (of, events, appendOptions) =>
@@ -321,9 +322,7 @@ const checkAsOf = (options: ReadOptions | undefined): Either.Either<void, Invali
   options !== undefined && "asOf" in options ? AsOf.check(options.asOf) : Either.void
 
 const refusedId = (issue: ParseResult.ParseIssue): InvalidInput =>
-  new InvalidInput({
-    faults: [new Fault({ path: "id", problem: ParseResult.TreeFormatter.formatIssueSync(issue) })]
-  })
+  Faults.invalid("id", ParseResult.TreeFormatter.formatIssueSync(issue))
 
 const encodeAll = (
   codec: EventCodec.EventCodec<any>,

@@ -18,7 +18,7 @@ import * as Stream from "effect/Stream"
 import * as Correlation from "../event/Correlation.ts"
 import type { Raw } from "../event/Envelope.ts"
 import * as Event from "../event/Event.ts"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as StreamId from "../event/StreamId.ts"
 import * as Faults from "../internal/faults.ts"
 import { streamsOf } from "../internal/streamsOf.ts"
@@ -217,7 +217,7 @@ export const plan = <E, R>(options: Options<E, R>): Stream.Stream<Plan, RunError
           const { firstVersion, version } = state
           const wanted = Math.max(firstVersion, yield* firstKept(store, stream, keep, state, now))
           if (wanted > version + 1) {
-            return yield* refuse(
+            return yield* Faults.invalid(
               "keep.version",
               `must be at most ${version + 1}, the last version plus one, got ${wanted}`
             )
@@ -269,7 +269,7 @@ export const run = <E, R>(
     const store = yield* EventStore
     const batch = options.batch ?? defaultBatch
     const problem = Faults.countProblem(batch, 1)
-    if (problem !== undefined) return yield* refuse("batch", problem)
+    if (problem !== undefined) return yield* Faults.invalid("batch", problem)
     return Stream.tap(plan(options), ({ before, firstVersion, stream }) =>
       truncateInBatches(store, stream, firstVersion, before, batch))
   }))
@@ -294,8 +294,6 @@ export const truncateInBatches = (
       return Effect.as(Effect.zipLeft(store.truncate(stream, { before: next }), Effect.yieldNow()), next)
     }
   }).pipe(Effect.asVoid)
-
-const refuse = (path: string, problem: string) => new InvalidInput({ faults: [new Fault({ path, problem })] })
 
 const check = ({ keep, of }: Options<any, any>): Either.Either<void, InvalidInput> => {
   const faults = Faults.make()

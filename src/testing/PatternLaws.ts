@@ -7,7 +7,7 @@ import * as FastCheck from "effect/FastCheck"
 import * as Matcher from "../cep/Matcher.ts"
 import type * as Pattern from "../cep/Pattern.ts"
 import type * as Event from "../event/Event.ts"
-import { Fault, InvalidInput } from "../event/InvalidInput.ts"
+import * as Faults from "../internal/faults.ts"
 import * as Cases from "../internal/patternCases.ts"
 import * as Arbitraries from "./Arbitraries.ts"
 import * as Law from "./Law.ts"
@@ -247,8 +247,7 @@ export const laws = <B, Ev extends { readonly _tag: string }>(
 
 const drawn = <Ev>({ events }: Pattern.Pattern<any, Ev>): FastCheck.Arbitrary<ReadonlyArray<Ev>> => {
   if (events === undefined || events.length === 0) {
-    const problem = "must be given: the pattern does not tell which types it names"
-    throw new InvalidInput({ faults: [new Fault({ path: "events", problem })] })
+    throw Faults.invalid("events", "must be given: the pattern does not tell which types it names")
   }
   const one = FastCheck.oneof(...events.map((event: Event.Any) => Arbitraries.of(event)))
   return FastCheck.array(one, { maxLength: defaultMaxEvents })
