@@ -1,23 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, FastCheck, Schema, Stream } from "effect"
+import { Effect, FastCheck, Schema, Stream } from "effect"
 import * as Matcher from "effect-skald/cep/Matcher"
 import * as Pattern from "effect-skald/cep/Pattern"
-import * as PatternText from "effect-skald/cep/PatternText"
-import * as Event from "effect-skald/event/Event"
 import * as Machine from "effect-skald/event/Machine"
 import * as MachineLaws from "effect-skald/testing/MachineLaws"
-
-const fields = { key: Schema.optional(Schema.String), at: Schema.Number }
-const A = Event.make("A", fields)
-const B = Event.make("B", fields)
-const C = Event.make("C", fields)
-const Any = Schema.Union(A, B, C)
-type Any = typeof Any.Type
-
-const pattern = (text: string) =>
-  Either.getOrThrowWith(PatternText.parse(text, { events: [A, B, C] }), (error) => error)
-const timestamp = ({ at }: Any) => at
-const keyBy = ({ key }: Any) => key
+import { A, Any, B, C, keyBy, pattern, timestamp } from "../support/letters.ts"
 
 /** What is told, one line for each output. */
 const lines = (outputs: ReadonlyArray<Matcher.Output<any, Any>>): ReadonlyArray<string> =>

@@ -1,23 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Effect, Either, FastCheck, Schema, Stream } from "effect"
+import { Chunk, Effect, FastCheck, Stream } from "effect"
 import * as Matcher from "effect-skald/cep/Matcher"
 import * as Pattern from "effect-skald/cep/Pattern"
-import * as PatternText from "effect-skald/cep/PatternText"
-import * as Event from "effect-skald/event/Event"
+import { A, type Any, B, C, keyBy, pattern, timestamp } from "../support/letters.ts"
 
 /** Partial matches held as sets, against the same kept one by one: longer sequences than the oracle takes. */
-
-const fields = { key: Schema.optional(Schema.String), at: Schema.Number }
-const A = Event.make("A", fields)
-const B = Event.make("B", fields)
-const C = Event.make("C", fields)
-const Any = Schema.Union(A, B, C)
-type Any = typeof Any.Type
-
-const pattern = (text: string) =>
-  Either.getOrThrowWith(PatternText.parse(text, { events: [A, B, C] }), (error) => error)
-const timestamp = ({ at }: Any) => at
-const keyBy = ({ key }: Any) => key
 
 const shown = (events: ReadonlyArray<Matcher.Taken<Any>>) =>
   events.map(({ event, index, step }) => `${step}${index}@${event.at}`).join(" ")

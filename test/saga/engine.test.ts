@@ -1,53 +1,12 @@
 /** What an engine does with sagas, beside carrying them through: operators, signals, stops, versions, lists. */
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Exit, Fiber, Layer, Schedule, Schema, type Scope, TestClock, TestServices } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Either, Exit, Fiber, Layer, Schedule, Schema, TestClock, TestServices } from "effect"
 import * as Saga from "effect-skald/saga/Saga"
 import * as SagaEngine from "effect-skald/saga/SagaEngine"
-import { type EventStore, layerMemory } from "effect-skald/store/EventStore"
 import { equal } from "../support/assert.ts"
-
-class Failed extends Schema.TaggedError<Failed>()("Failed", { why: Schema.String }) {}
-
-const define = (
-  name: string,
-  options: { readonly version?: number; readonly onFailure?: "suspend"; readonly retry?: Schedule.Schedule<unknown> } =
-    {}
-) =>
-  Saga.make(name, {
-    version: options.version ?? 1,
-    payload: Schema.Struct({ id: Schema.String }),
-    success: Schema.String,
-    error: Failed,
-    idempotencyKey: ({ id }) => id,
-    onFailure: options.onFailure,
-    retry: options.retry
-  })
-
-const operator = { by: "ann", why: "told so" }
-
-const step = (log: Array<string>, name: string, effect: Effect.Effect<string, Failed> = Effect.succeed(name)) =>
-  Saga.step(name, {
-    success: Schema.String,
-    execute: () => Effect.zipRight(Effect.sync(() => void log.push(name)), effect),
-    compensate: (outcome) => Effect.sync(() => void log.push(`undo ${name} ${outcome._tag}`))
-  })
-
-/** Waits until a saga is in a state: what goes on between is no matter of time. */
-const until = (
-  saga: { readonly status: (id: string) => Effect.Effect<{ readonly state: string }, unknown, SagaEngine.SagaEngine> },
-  id: string,
-  state: string
-) =>
-  Effect.repeat(
-    Effect.zipRight(TestServices.provideLive(Effect.sleep("1 millis")), Effect.either(saga.status(id))),
-    { until: (status) => Either.isRight(status) && status.right.state === state }
-  )
+import { define, Failed, operator, step, test, until } from "../support/sagaFeatures.ts"
 
 const engine = <E>(sagas: Layer.Layer<never, E, SagaEngine.SagaEngine>) => SagaEngine.layerOf(sagas)
-
-/** A test over a store of its own. */
-const test = <E>(name: string, program: () => Effect.Effect<unknown, E, EventStore | Scope.Scope>) =>
-  it.scoped(name, () => Effect.provide(program(), layerMemory))
 
 describe("engine", () => {
   test("an id that is started a hundred times at once runs once; another payload is refused", () => {
