@@ -1,20 +1,20 @@
 /**
  * Ten thousand sagas that wait for a signal: what each costs of the memory, how long an engine takes to take them over after a
- * restart, how long the first signal takes to bring one back, and how many a second come back. Run with
- * `node --expose-gc --import tsx bench/sagaWaiting.ts [count]`; PostgreSQL takes part where `SKALD_POSTGRES_URL` says where it
- * is.
+ * restart, how long the first signal takes to bring one back, and how many a second come back. PostgreSQL takes part where
+ * `SKALD_POSTGRES_URL` says where it is.
  */
 import * as Saga from "effect-skald/saga/Saga"
 import * as SagaEngine from "effect-skald/saga/SagaEngine"
 import * as Postgres from "effect-skald/store/Postgres"
 import * as Sqlite from "effect-skald/store/Sqlite"
-import { Console, Duration, Effect, Layer, Redacted, Schema } from "effect"
+import { Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Kit from "./kit.ts"
 import { create, drop, server } from "./support/postgresServer.ts"
 
-const count = Number(process.argv[2] ?? 10_000)
+const count = process.argv.includes("--quick") ? 1_000 : 10_000
 
 const Waits = Saga.make("waits", {
   version: 1,
@@ -49,16 +49,9 @@ const heap = Effect.gen(function*() {
   return process.memoryUsage().heapUsed
 })
 
-/** What it gives, and how long it took, by the clock and of the processor. */
+/** What it gives, and how many milliseconds it took. */
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => {
-    const before = process.cpuUsage()
-    return Effect.map(Effect.timed(effect), ([duration, value]) => {
-      const { system, user } = process.cpuUsage(before)
-      const cpu = Math.round((system + user) / 1_000)
-      return [value, `${Math.round(Duration.toMillis(duration))} ms (processor ${cpu} ms)`] as const
-    })
-  })
+  Effect.map(Effect.timed(effect), ([duration, value]) => [value, Duration.toMillis(duration)] as const)
 
 const letGo = Effect.repeat(Effect.sleep("20 millis"), { until: () => bodies === 0 })
 
@@ -82,14 +75,14 @@ const measure = Effect.gen(function*() {
     ),
     engine
   )
-  const [, starting] = yield* timed(Effect.provide(
+  yield* Effect.provide(
     Effect.zipRight(
       all(Array.from({ length: count }, (_, n) => n), (n) => Waits.start({ n })),
       letGo
     ),
     engine
-  ))
-  yield* Effect.scoped(Effect.gen(function*() {
+  )
+  return yield* Effect.scoped(Effect.gen(function*() {
     const [context, recovering] = yield* timed(Layer.build(engine))
     const [, letting] = yield* timed(letGo)
     const after = yield* heap
@@ -101,11 +94,12 @@ const measure = Effect.gen(function*() {
     const [, waking] = yield* timed(
       all(some, (n) => Effect.zipRight(signal(n), result(n)))
     )
-    yield* Console.log(`  started and let go      ${starting}
-  taken over              ${recovering}, and let go again ${letting}
-  heap for each           ${Math.round((after - before) / count)} B
-  the first brought back  ${first}
-  brought back            ${some.length} in ${waking}`)
+    return {
+      heap: (after - before) / count,
+      recovering: recovering + letting,
+      first,
+      waking: some.length / waking * 1_000
+    }
   }))
 })
 
@@ -121,7 +115,37 @@ const onPostgres = Effect.acquireUseRelease(
   (url) => Effect.promise(() => drop(url))
 )
 
-await Effect.runPromise(Effect.zipRight(
-  Effect.zipRight(Console.log(`SQLite, ${count} sagas`), onSqlite),
-  server === "" ? Effect.void : Effect.zipRight(Console.log(`PostgreSQL, ${count} sagas`), onPostgres)
-))
+const places = [["SQLite", onSqlite] as const, ...(server === "" ? [] : [["PostgreSQL", onPostgres] as const])]
+
+export default places.flatMap(([name, run]) => {
+  let ran: Promise<Effect.Effect.Success<typeof measure>> | undefined
+  const once = () => ran ??= Effect.runPromise(run)
+  const sagas = `${count.toLocaleString("en-US")} waiting sagas`
+  const told = { rounds: 1, warmups: 0 }
+  return [
+    Kit.measure(`${name}: heap for each of ${sagas}`, {
+      ...told,
+      unit: "B",
+      better: "lower",
+      ours: { value: async () => (await once()).heap }
+    }),
+    Kit.measure(`${name}: ${sagas} taken over after a restart, and let go again`, {
+      ...told,
+      unit: "ms",
+      better: "lower",
+      goal: 30_000,
+      ours: { value: async () => (await once()).recovering }
+    }),
+    Kit.measure(`${name}: the first of them is brought back`, {
+      ...told,
+      unit: "ms",
+      better: "lower",
+      ours: { value: async () => (await once()).first }
+    }),
+    Kit.measure(`${name}: a tenth of them is brought back`, {
+      ...told,
+      unit: "sagas/s",
+      ours: { value: async () => (await once()).waking }
+    })
+  ]
+})

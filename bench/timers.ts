@@ -1,22 +1,21 @@
 /**
  * How late timers come, with 10,000 of them armed: those that come due within five seconds, beside as many that wait for a year.
- * Run with `npx tsx bench/timers.ts`; PostgreSQL takes part where `SKALD_POSTGRES_URL` says where it is.
+ * PostgreSQL takes part where `SKALD_POSTGRES_URL` says where it is.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as SqlTimers from "effect-skald/saga/SqlTimers"
 import { layerMemory, Timers } from "effect-skald/saga/Timers"
 import * as SqliteClient from "effect-skald/store/SqliteClient"
-import { Clock, Console, Effect, Layer, Redacted } from "effect"
+import { Clock, Effect, Layer, Redacted } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Kit from "./kit.ts"
+import { percentile } from "./support/moved.ts"
 
 const armed = 10_000
 const comeDue = 5_000
 const spread = 5_000
-
-const quantile = (sorted: ReadonlyArray<number>, q: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]!
 
 const measure = Effect.gen(function*() {
   const timers = yield* Timers
@@ -34,7 +33,6 @@ const measure = Effect.gen(function*() {
   }))
   yield* timers.setAll(all)
   while (late.length < comeDue) yield* Effect.sleep("50 millis")
-  late.sort((a, b) => a - b)
   yield* timers.cancelAll(namespace, all.map(({ id }) => id))
   return late
 }).pipe(Effect.scoped)
@@ -61,12 +59,22 @@ const places: ReadonlyArray<readonly [name: string, layer: Layer.Layer<Timers, u
   ]
 ]
 
-await Effect.runPromise(
-  Effect.forEach(places, ([name, layer]) =>
-    Effect.flatMap(Effect.provide(measure, layer), (late) =>
-      Console.log(
-        `${name.padEnd(11)} ${armed.toLocaleString("en-US")} armed, ${comeDue.toLocaleString("en-US")} due in ${
-          spread / 1_000
-        } s: late by p50 ${quantile(late, 0.5)} ms, p99 ${quantile(late, 0.99)} ms, at most ${late.at(-1)} ms`
-      )), { discard: true })
-)
+/** One run for all that is told of a place. */
+const lateness = (layer: Layer.Layer<Timers, unknown>) => {
+  let ran: Promise<ReadonlyArray<number>> | undefined
+  return () => ran ??= Effect.runPromise(Effect.provide(measure, layer))
+}
+
+export default places.flatMap(([name, layer]) => {
+  const late = lateness(layer)
+  return ([[0.5, "half of them"], [0.99, "99 of 100", 250], [1, "all"]] as const).map(([part, who, goal]) =>
+    Kit.measure(`${name}: ${armed.toLocaleString("en-US")} armed, ${who} are late by at most`, {
+      unit: "ms",
+      better: "lower",
+      ...(goal === undefined ? {} : { goal }),
+      rounds: 1,
+      warmups: 0,
+      ours: { value: async () => percentile(await late(), part) }
+    })
+  )
+})
