@@ -20,11 +20,11 @@ const pure = "^src/(event/Machine|cep/(Aggregation|Join|Matcher|Pattern|Watermar
 /** Driver files, by the client they speak through. */
 const clients = "(Sqlite|Sql|Postgres|Pg|MySql|Mysql|MariaDb|Redis|Kafka|Amqp|Nats)"
 const drivers = `^src/[a-z]+/${clients}[A-Za-z0-9]*\\.ts$`
-/** The details of drivers: src/internal files named by the client. */
-const details = "(sqlite|sql|postgres|pg|mySql|mysql|mariaDb|redis|kafka|amqp|nats)[A-Za-z0-9]*\\.ts$"
-const driverDetails = [`^src/internal/${details}`, `^src/internal/[a-z]+/${details}`]
+/** The details of drivers: the folders of src/internal that are named by a client, and files named by one in a wing's folder. */
+const client = "(sqlite|sql|postgres|mysql|redis|kafka|amqp|nats)"
+const driverDetails = [`^src/internal/${client}/`, `^src/internal/[a-z]+/${client}[A-Za-z0-9]*\\.ts$`]
 const composed = "^src/(Memory|Sqlite|Postgres|Redis)\\.ts$"
-const apart = [drivers, ...driverDetails, composed, "^src/testing/", "^src/index\\.ts$"]
+const apart = [drivers, ...driverDetails, composed, "^src/(internal/)?testing/", "^src/index\\.ts$"]
 
 module.exports = {
   forbidden: [
@@ -172,7 +172,7 @@ module.exports = {
         path: "^src/",
         pathNot: [
           "^src/store/Sqlite[A-Za-z0-9]*\\.ts$",
-          "^src/internal/sqlite[A-Za-z0-9]*\\.ts$",
+          "^src/internal/sqlite/",
           "^src/internal/[a-z]+/sqlite[A-Za-z0-9]*\\.ts$"
         ]
       },

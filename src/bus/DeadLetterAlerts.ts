@@ -7,7 +7,7 @@ import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import type * as Stream from "effect/Stream"
 import type { InvalidInput } from "../event/InvalidInput.ts"
-import * as Internal from "../internal/deadLetterAlerts.ts"
+import * as Internal from "../internal/bus/deadLetterAlerts.ts"
 import type { EventBus } from "./EventBus.ts"
 
 /**

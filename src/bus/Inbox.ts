@@ -11,7 +11,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Internal from "../internal/memoryInbox.ts"
+import * as Internal from "../internal/bus/memoryInbox.ts"
 import type { BusError } from "./BusError.ts"
 import type { Delivery } from "./Subscription.ts"
 

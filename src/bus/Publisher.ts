@@ -11,8 +11,8 @@ import * as Envelope from "../event/Envelope.ts"
 import * as Event from "../event/Event.ts"
 import * as EventCodec from "../event/EventCodec.ts"
 import { type Fault, InvalidEvent } from "../event/InvalidInput.ts"
-import * as AtOnce from "../internal/atOnce.ts"
-import * as PlainSchema from "../internal/plainSchema.ts"
+import * as AtOnce from "../internal/bus/atOnce.ts"
+import * as PlainSchema from "../internal/event/plainSchema.ts"
 import * as EventBus from "./EventBus.ts"
 
 /**

@@ -7,7 +7,7 @@ import type * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Faults from "../internal/faults.ts"
-import * as Index from "../internal/selectorIndex.ts"
+import * as Index from "../internal/bus/selectorIndex.ts"
 
 /**
  * A selector as data, which drivers store with a subscription.

@@ -9,7 +9,7 @@
 import * as Layer from "effect/Layer"
 import type * as Effect from "effect/Effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
-import * as Internal from "../internal/storeBus.ts"
+import * as Internal from "../internal/bus/storeBus.ts"
 import type { CheckpointStore } from "../store/CheckpointStore.ts"
 import type { EventStore } from "../store/EventStore.ts"
 import type * as Lease from "../store/Lease.ts"

@@ -8,7 +8,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as DDSketch from "../internal/ddSketch.ts"
-import * as SpaceSaving from "../internal/spaceSaving.ts"
+import * as SpaceSaving from "../internal/cep/spaceSaving.ts"
 
 /**
  * An aggregation of `A` with a state `S` and a result `R`.

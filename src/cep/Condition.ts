@@ -6,7 +6,7 @@
  * @since 0.1.0
  */
 import type * as Schema from "effect/Schema"
-import * as internal from "../internal/cepCondition.ts"
+import * as internal from "../internal/cep/condition.ts"
 
 /**
  * A condition on an event and on what is bound so far.

@@ -14,10 +14,10 @@ import { hasProperty } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type * as Event from "../event/Event.ts"
-import * as Check from "../internal/cepCheck.ts"
-import type * as Data from "../internal/cepCondition.ts"
-import type * as Element from "../internal/cepElement.ts"
-import * as internal from "../internal/cepPattern.ts"
+import * as Check from "../internal/cep/check.ts"
+import type * as Data from "../internal/cep/condition.ts"
+import type * as Element from "../internal/cep/element.ts"
+import * as internal from "../internal/cep/pattern.ts"
 
 // -------------------------------------------------------------------------------------------------------------- models
 

@@ -22,8 +22,8 @@
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Event from "../event/Event.ts"
-import * as internal from "../internal/cepText.ts"
-import { tagsOfEvents } from "../internal/cepPattern.ts"
+import * as internal from "../internal/cep/text.ts"
+import { tagsOfEvents } from "../internal/cep/pattern.ts"
 import * as Pattern from "./Pattern.ts"
 
 /**

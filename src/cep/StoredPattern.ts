@@ -9,8 +9,8 @@
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import * as Condition from "../internal/cepCondition.ts"
-import type * as Element from "../internal/cepElement.ts"
+import * as Condition from "../internal/cep/condition.ts"
+import type * as Element from "../internal/cep/element.ts"
 import * as Pattern from "./Pattern.ts"
 
 const Contiguity = Schema.Literal("next", "followedBy", "followedByAny")

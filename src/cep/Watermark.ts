@@ -13,8 +13,8 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as Machine from "../event/Machine.ts"
-import * as Internal from "../internal/watermark.ts"
-import * as Streams from "../internal/watermarkStreams.ts"
+import * as Internal from "../internal/cep/watermark.ts"
+import * as Streams from "../internal/cep/watermarkStreams.ts"
 
 /**
  * What windows, joins and matchers take in: an event, or that time has come to an instant, in milliseconds since 1970.

@@ -10,8 +10,8 @@ import type * as HashMap from "effect/HashMap"
 import type { Pipeable } from "effect/Pipeable"
 import type * as Schema from "effect/Schema"
 import type * as Machine from "../event/Machine.ts"
-import * as internal from "../internal/decider.ts"
-import * as combinators from "../internal/deciderCombinators.ts"
+import * as internal from "../internal/cqrs/decider.ts"
+import * as combinators from "../internal/cqrs/deciderCombinators.ts"
 
 /**
  * Marks deciders.

@@ -12,7 +12,7 @@ import type * as Metric from "effect/Metric"
 import type * as MetricKeyType from "effect/MetricKeyType"
 import type * as Stream from "effect/Stream"
 import type { Raw } from "../event/Envelope.ts"
-import * as Internal from "../internal/projectionLag.ts"
+import * as Internal from "../internal/cqrs/projectionLag.ts"
 import type { EventStore, ReadError, SubscribeOptions } from "../store/EventStore.ts"
 
 /**

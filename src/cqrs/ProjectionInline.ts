@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type * as Layer from "effect/Layer"
-import * as Internal from "../internal/projectionInline.ts"
+import * as Internal from "../internal/cqrs/projectionInline.ts"
 import type { ReadError } from "../store/Category.ts"
 import type { CheckpointConflict, CheckpointStore } from "../store/CheckpointStore.ts"
 import type { EventStore } from "../store/EventStore.ts"

@@ -5,7 +5,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
-import * as Internal from "../internal/projectionParked.ts"
+import * as Internal from "../internal/cqrs/projectionParked.ts"
 import type { ReadError } from "../store/Category.ts"
 import type { CheckpointStore } from "../store/CheckpointStore.ts"
 import type { EventStore } from "../store/EventStore.ts"

@@ -6,7 +6,7 @@
 import type * as Layer from "effect/Layer"
 import type { Raw } from "../event/Envelope.ts"
 import type { InvalidInput } from "../event/InvalidInput.ts"
-import * as Internal from "../internal/projectionShards.ts"
+import * as Internal from "../internal/cqrs/projectionShards.ts"
 import type { CheckpointStore } from "../store/CheckpointStore.ts"
 import type { EventStore } from "../store/EventStore.ts"
 import type * as Lease from "../store/Lease.ts"

@@ -5,7 +5,7 @@
  */
 import type * as Layer from "effect/Layer"
 import type { InvalidInput } from "../event/InvalidInput.ts"
-import * as Internal from "../internal/projectionTakeOver.ts"
+import * as Internal from "../internal/cqrs/projectionTakeOver.ts"
 import type { CheckpointStore } from "../store/CheckpointStore.ts"
 import type { EventStore } from "../store/EventStore.ts"
 import type * as Lease from "../store/Lease.ts"

@@ -14,8 +14,8 @@ import * as Schema from "effect/Schema"
 import type { Recorded } from "../event/Envelope.ts"
 import type * as Event from "../event/Event.ts"
 import * as Faults from "../internal/faults.ts"
-import { initialStates } from "../internal/projection.ts"
-import { tenantKey } from "../internal/tenantKey.ts"
+import { initialStates } from "../internal/cqrs/projection.ts"
+import { tenantKey } from "../internal/store/tenantKey.ts"
 import * as Projection from "./Projection.ts"
 
 /**

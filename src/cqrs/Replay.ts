@@ -9,7 +9,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { Raw } from "../event/Envelope.ts"
-import * as Internal from "../internal/projectionReplay.ts"
+import * as Internal from "../internal/cqrs/projectionReplay.ts"
 import type { ReadError } from "../store/Category.ts"
 import type { EventStore, TimeRange } from "../store/EventStore.ts"
 import type { SnapshotStore } from "../store/SnapshotStore.ts"

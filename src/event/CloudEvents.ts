@@ -26,9 +26,16 @@ import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as AST from "effect/SchemaAST"
-import { check, isSet } from "../internal/cloudEventCheck.ts"
-import { canStandAlone, isTextList, isTexts, metadataOf, parseJson, payloadOf } from "../internal/cloudEventParts.ts"
-import * as Types from "../internal/cloudEventTypes.ts"
+import { check, isSet } from "../internal/event/cloudEventCheck.ts"
+import {
+  canStandAlone,
+  isTextList,
+  isTexts,
+  metadataOf,
+  parseJson,
+  payloadOf
+} from "../internal/event/cloudEventParts.ts"
+import * as Types from "../internal/event/cloudEventTypes.ts"
 import * as Faults from "../internal/faults.ts"
 import type { Raw } from "./Envelope.ts"
 import * as EventId from "./EventId.ts"

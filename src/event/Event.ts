@@ -5,7 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
-import * as EventTypes from "../internal/eventTypes.ts"
+import * as EventTypes from "../internal/event/eventTypes.ts"
 
 /**
  * Any Schema of values with a `_tag`: what is accepted wherever an event type is.

@@ -21,10 +21,10 @@ import * as Schema from "effect/Schema"
 import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
-import * as internal from "../internal/machine.ts"
-import * as composing from "../internal/machineCompose.ts"
-import * as keying from "../internal/machineKeyed.ts"
-import * as streaming from "../internal/machineStream.ts"
+import * as internal from "../internal/event/machine.ts"
+import * as composing from "../internal/event/machineCompose.ts"
+import * as keying from "../internal/event/machineKeyed.ts"
+import * as streaming from "../internal/event/machineStream.ts"
 
 /**
  * The mark of a machine.

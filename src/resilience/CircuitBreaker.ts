@@ -19,8 +19,8 @@ import type * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import * as Internal from "../internal/circuitBreaker.ts"
-import * as Edge from "../internal/circuitBreakerEdge.ts"
+import * as Internal from "../internal/resilience/circuitBreaker.ts"
+import * as Edge from "../internal/resilience/circuitBreakerEdge.ts"
 import * as Retryability from "./Retryability.ts"
 
 // ----------------------------------------------------------------------------------------------------------- constants

@@ -18,8 +18,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as Internal from "../internal/idempotencyKey.ts"
-import * as KeyValue from "../internal/idempotencyKeyValue.ts"
+import * as Internal from "../internal/resilience/idempotencyKey.ts"
+import * as KeyValue from "../internal/resilience/idempotencyKeyValue.ts"
 
 // ----------------------------------------------------------------------------------------------------------- constants
 

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
-import * as Internal from "../internal/retryPolicy.ts"
+import * as Internal from "../internal/resilience/retryPolicy.ts"
 import * as Retryability from "./Retryability.ts"
 
 // ----------------------------------------------------------------------------------------------------------- constants

@@ -6,7 +6,7 @@
  * @since 0.1.0
  */
 import type * as Schema from "effect/Schema"
-import * as Internal from "../internal/retryability.ts"
+import * as Internal from "../internal/resilience/retryability.ts"
 
 /**
  * `retryable` errors may be gone the next time; `permanent` ones come again however often one tries.

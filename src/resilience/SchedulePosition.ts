@@ -23,7 +23,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Random from "effect/Random"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as Internal from "../internal/schedulePosition.ts"
+import * as Internal from "../internal/resilience/schedulePosition.ts"
 
 /**
  * What is stored; JSON as it stands. It grows by a number, and by an input where inputs are kept, with each step.

@@ -12,7 +12,7 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Schedule from "effect/Schedule"
-import * as Sql from "../internal/idempotencyKeySql.ts"
+import * as Sql from "../internal/resilience/idempotencyKeySql.ts"
 import * as Idempotency from "./Idempotency.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 

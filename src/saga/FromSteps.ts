@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
-import * as Internal from "../internal/saga.ts"
+import * as Internal from "../internal/saga/saga.ts"
 import type { Current, Exhausted, OnUnknown, Running } from "./SagaDefinition.ts"
 
 /**

@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { InvalidInput } from "../event/InvalidInput.ts"
-import * as Internal from "../internal/placement.ts"
+import * as Internal from "../internal/saga/placement.ts"
 import * as Lease from "../store/Lease.ts"
 import type { StoreError } from "../store/StoreError.ts"
 

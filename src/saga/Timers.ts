@@ -14,8 +14,8 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { InvalidInput } from "../event/InvalidInput.ts"
-import * as Memory from "../internal/memoryTimers.ts"
-import * as Internal from "../internal/timers.ts"
+import * as Memory from "../internal/saga/memoryTimers.ts"
+import * as Internal from "../internal/saga/timers.ts"
 import type { StoreError } from "../store/StoreError.ts"
 
 /**

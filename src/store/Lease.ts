@@ -10,7 +10,7 @@
 import { Clock, Context, Deferred, Duration, Effect, Layer, Option, Schedule, Schema, Scope } from "effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Faults from "../internal/faults.ts"
-import * as Internal from "../internal/lease.ts"
+import * as Internal from "../internal/store/lease.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /**

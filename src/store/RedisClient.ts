@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { type Cluster, Redis, type RedisOptions } from "ioredis"
-import { storeError } from "../internal/redisErrors.ts"
+import { storeError } from "../internal/redis/errors.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /**

@@ -7,7 +7,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import { Effect, Layer, type Schedule } from "effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position } from "../event/Position.ts"
-import * as Dialect from "../internal/sqlDialect.ts"
+import * as Dialect from "../internal/sql/dialect.ts"
 import * as CheckpointStore from "./CheckpointStore.ts"
 import type { StoreError } from "./StoreError.ts"
 

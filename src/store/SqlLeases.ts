@@ -6,8 +6,8 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Effect, Layer, Option, type Schedule } from "effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
-import * as Process from "../internal/lease.ts"
-import * as Dialect from "../internal/sqlDialect.ts"
+import * as Process from "../internal/store/lease.ts"
+import * as Dialect from "../internal/sql/dialect.ts"
 import * as Lease from "./Lease.ts"
 import type { StoreError } from "./StoreError.ts"
 

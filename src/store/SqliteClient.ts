@@ -15,8 +15,8 @@ import * as Reactivity from "@effect/experimental/Reactivity"
 import * as SqlClient from "@effect/sql/SqlClient"
 import type Database from "better-sqlite3"
 import { Config, type ConfigError, Context, Duration, Effect, Layer, Schedule, Schema, type Scope } from "effect"
-import * as Internal from "../internal/sqliteClient.ts"
-import * as Errors from "../internal/sqliteErrors.ts"
+import * as Internal from "../internal/sqlite/client.ts"
+import * as Errors from "../internal/sqlite/errors.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /**

@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import type * as Schema from "effect/Schema"
-import * as EventTypes from "../internal/eventTypes.ts"
-import * as Marks from "../internal/marks.ts"
+import * as EventTypes from "../internal/event/eventTypes.ts"
+import * as Marks from "../internal/store/marks.ts"
 
 /**
  * The event that stands for a tombstoned stream: the last of its stream, in its category, with a position of its own.

@@ -15,7 +15,7 @@ import * as Envelope from "../event/Envelope.ts"
 import type * as Event from "../event/Event.ts"
 import * as Position from "../event/Position.ts"
 import * as StreamId from "../event/StreamId.ts"
-import * as EventTypes from "../internal/eventTypes.ts"
+import * as EventTypes from "../internal/event/eventTypes.ts"
 import * as Faults from "../internal/faults.ts"
 import * as Json from "../internal/json.ts"
 

@@ -6,7 +6,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, FastCheck as fc, Fiber, type Layer, Option } from "effect"
 import { Position } from "../event/Position.ts"
-import { forAll } from "../internal/forAll.ts"
+import { forAll } from "../internal/testing/forAll.ts"
 import { CheckpointConflict, CheckpointStore } from "../store/CheckpointStore.ts"
 
 /**

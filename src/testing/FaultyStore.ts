@@ -14,7 +14,7 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { Raw } from "../event/Envelope.ts"
-import * as Reconnect from "../internal/reconnect.ts"
+import * as Reconnect from "../internal/store/reconnect.ts"
 import {
   capable,
   EventStore,

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { Effect, FastCheck } from "effect"
-import * as Internal from "../internal/forAll.ts"
+import * as Internal from "../internal/testing/forAll.ts"
 
 /**
  * Checks a property over generated values; it dies with the smallest counterexample, as fast-check words it. The check runs

@@ -17,7 +17,7 @@ import {
   Scope,
   TestClock
 } from "effect"
-import { forAll } from "../internal/forAll.ts"
+import { forAll } from "../internal/testing/forAll.ts"
 import * as Lease from "../store/Lease.ts"
 
 /**

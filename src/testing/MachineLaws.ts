@@ -12,7 +12,7 @@ import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Machine from "../event/Machine.ts"
 import * as Compare from "../internal/compare.ts"
-import * as internal from "../internal/machineObserve.ts"
+import * as internal from "../internal/testing/machineObserve.ts"
 import * as Law from "./Law.ts"
 
 // ------------------------------------------------------------------------------------------------------------- models

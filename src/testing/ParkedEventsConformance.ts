@@ -7,7 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Deferred, Effect, Exit, FastCheck as fc, Fiber, type Layer } from "effect"
 import type { Position } from "../event/Position.ts"
 import type { StreamId } from "../event/StreamId.ts"
-import { forAll } from "../internal/forAll.ts"
+import { forAll } from "../internal/testing/forAll.ts"
 import { type Parked, ParkedEvents } from "../store/ParkedEvents.ts"
 
 /**

@@ -10,7 +10,7 @@
  */
 import * as Either from "effect/Either"
 import * as Pattern from "../cep/Pattern.ts"
-import * as Element from "../internal/cepElement.ts"
+import * as Element from "../internal/cep/element.ts"
 
 // -------------------------------------------------------------------------------------------------------------- models
 

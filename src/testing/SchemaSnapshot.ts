@@ -24,8 +24,8 @@ import * as JSONSchema from "effect/JSONSchema"
 import * as Schema from "effect/Schema"
 import type { Any, Entry } from "../event/Event.ts"
 import { Fault, InvalidInput } from "../event/InvalidInput.ts"
-import * as EventTypes from "../internal/eventTypes.ts"
-import * as SchemaChange from "../internal/schemaChange.ts"
+import * as EventTypes from "../internal/event/eventTypes.ts"
+import * as SchemaChange from "../internal/testing/schemaChange.ts"
 
 const JsonSchema = Schema.Record({ key: Schema.String, value: Schema.Unknown })
 

@@ -6,7 +6,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, FastCheck as fc, type Layer, Option } from "effect"
 import { Position, StreamVersion } from "../event/Position.ts"
-import { forAll } from "../internal/forAll.ts"
+import { forAll } from "../internal/testing/forAll.ts"
 import { Fingerprint } from "../store/Snapshot.ts"
 import * as SnapshotStore from "../store/SnapshotStore.ts"
 

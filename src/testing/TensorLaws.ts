@@ -11,7 +11,7 @@ import * as FastCheck from "effect/FastCheck"
 import type { Turn } from "../event/Machine.ts"
 import * as Machine from "../event/Machine.ts"
 import * as Wiring from "../event/MachineWiring.ts"
-import * as internal from "../internal/machineObserve.ts"
+import * as internal from "../internal/testing/machineObserve.ts"
 import * as Law from "./Law.ts"
 import type { Given } from "./MachineLaws.ts"
 

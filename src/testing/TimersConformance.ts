@@ -17,7 +17,7 @@ import {
   TestClock,
   TestServices
 } from "effect"
-import { forAll } from "../internal/forAll.ts"
+import { forAll } from "../internal/testing/forAll.ts"
 import * as Timers from "../saga/Timers.ts"
 
 /**

@@ -1,0 +1,15 @@
+import type * as Element from "./element.ts"
+
+/** A short name of what a pattern is made of: two 32-bit hashes of its definition, in which functions are nameless. */
+export const fingerprint = (definition: Element.Definition): string => {
+  const text = JSON.stringify(definition, (_key, value: unknown) => typeof value === "function" ? "function" : value)
+  let one = 0x811c9dc5
+  let other = 0x1b873593
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    one = Math.imul(one ^ code, 0x01000193)
+    other = Math.imul(other ^ code, 0x85ebca6b)
+    other ^= other >>> 13
+  }
+  return [one, other].map((hash) => (hash >>> 0).toString(16).padStart(8, "0")).join("")
+}

@@ -1,0 +1,463 @@
+/**
+ * The middle of the engine: what a journal says, as a fold. Pure; the engine drives it event by event, and so do readers.
+ */
+import * as HashMap from "effect/HashMap"
+import * as HashSet from "effect/HashSet"
+import * as Option from "effect/Option"
+import type * as SchedulePosition from "../../resilience/SchedulePosition.ts"
+import type { Ending, Failure, JournalEvent, Kind, Reason } from "../../saga/SagaJournal.ts"
+import type { Act, Intervention } from "../../saga/SagaStatus.ts"
+
+type Position = SchedulePosition.Position
+
+export interface Compensation {
+  readonly state: "registered" | "running" | "undone" | "neverHappened" | "skipped" | "left"
+  readonly attempts: number
+  readonly position: Position | undefined
+  readonly due: number | undefined
+  readonly failure: Failure | undefined
+}
+
+/** An activity: a step, a sleep, a wait for a signal. */
+export interface Activity {
+  readonly id: string
+  /** The version of its intent in the journal: compensations run in the reverse order of these. */
+  readonly seq: number
+  readonly place: string
+  readonly name: string
+  readonly kind: Kind
+  readonly round: number
+  readonly compensated: boolean
+  /**
+   * - `running`: an attempt was begun, and nothing is known of it;
+   * - `retrying`: the last attempt failed, another is due;
+   * - `stuck`: it waits for an operator; `reopened`: he wants another attempt.
+   */
+  readonly state: "running" | "retrying" | "stuck" | "reopened" | "done" | "failed" | "lost"
+  readonly attempts: number
+  /** The attempt whose key counts, where each has its own: the one after an attempt that was answered, with a failure. */
+  readonly keyed: number
+  /** Whether the last attempt was answered; one that was not is settled with its own key. */
+  readonly answered: boolean
+  /** Whether an attempt before the last may have had an effect. */
+  readonly tainted: boolean
+  /** Whether it has succeeded, also where nobody waited for that any more. */
+  readonly done: boolean
+  readonly position: Position | undefined
+  readonly due: number | undefined
+  readonly signal: string | undefined
+  readonly value: unknown
+  readonly failure: Failure | undefined
+  readonly noEffect: boolean
+  /** The version of the event that settled it; 0 while none has. */
+  readonly outcome: number
+  readonly begunAt: number
+  readonly endedAt: number | undefined
+  readonly compensation: Compensation
+}
+
+export interface Decision {
+  readonly decision: "commit" | "rollback"
+  readonly reason: Reason | undefined
+  readonly failure: Failure | undefined
+}
+
+export interface SagaState {
+  /** Of the stream. */
+  readonly version: number
+  readonly saga: string
+  readonly id: string
+  readonly definition: number
+  readonly payload: unknown
+  readonly seed: number
+  readonly startedAt: number
+  readonly deadline: number | undefined
+  readonly late: boolean
+  readonly round: number
+  readonly roundDue: number | undefined
+  readonly retryPosition: Position | undefined
+  readonly activities: HashMap.HashMap<string, Activity>
+  readonly signals: HashMap.HashMap<string, { readonly seq: number; readonly at: number; readonly value: unknown }>
+  readonly nested: HashSet.HashSet<string>
+  readonly decision: Decision | undefined
+  readonly cancel: { readonly by: string; readonly why: string } | undefined
+  /** The pivot of this round. */
+  readonly pivot: string | undefined
+  readonly interventions: HashMap.HashMap<string, Intervention>
+  readonly acts: ReadonlyArray<Act>
+  readonly ended:
+    | {
+      readonly state: Ending
+      readonly at: number
+      readonly value: unknown
+      readonly failure: Failure | undefined
+      readonly reason: Reason | undefined
+      readonly left: ReadonlyArray<string>
+    }
+    | undefined
+}
+
+export const initial: SagaState = {
+  version: 0,
+  saga: "",
+  id: "",
+  definition: 0,
+  payload: undefined,
+  seed: 0,
+  startedAt: 0,
+  deadline: undefined,
+  late: false,
+  round: 1,
+  roundDue: undefined,
+  retryPosition: undefined,
+  activities: HashMap.empty(),
+  signals: HashMap.empty(),
+  nested: HashSet.empty(),
+  decision: undefined,
+  cancel: undefined,
+  pivot: undefined,
+  interventions: HashMap.empty(),
+  acts: [],
+  ended: undefined
+}
+
+const unregistered: Compensation = {
+  state: "registered",
+  attempts: 0,
+  position: undefined,
+  due: undefined,
+  failure: undefined
+}
+
+export const activity = (state: SagaState, id: string): Activity | undefined =>
+  Option.getOrUndefined(HashMap.get(state.activities, id))
+
+/** The copy that {@link apply} has made, and changes until it gives it away. */
+const put = (copy: SagaState, id: string, activity: Activity): SagaState => {
+  const own: { -readonly [Name in keyof SagaState]: SagaState[Name] } = copy
+  own.activities = HashMap.set(copy.activities, id, activity)
+  return copy
+}
+
+const change = (copy: SagaState, id: string, to: (before: Activity) => Partial<Activity>): SagaState => {
+  const before = activity(copy, id)
+  return before === undefined ? copy : put(copy, id, { ...before, ...to(before) })
+}
+
+const begin = (
+  copy: SagaState,
+  event: { readonly step: string; readonly place: string; readonly name: string },
+  at: number,
+  more: Partial<Activity> & { readonly kind: Kind }
+): SagaState =>
+  put(copy, event.step, {
+    id: event.step,
+    seq: copy.version,
+    place: event.place,
+    name: event.name,
+    round: copy.round,
+    compensated: false,
+    state: "running",
+    attempts: 1,
+    keyed: 1,
+    answered: false,
+    tainted: false,
+    done: false,
+    position: undefined,
+    due: undefined,
+    signal: undefined,
+    value: undefined,
+    failure: undefined,
+    noEffect: false,
+    outcome: 0,
+    begunAt: at,
+    endedAt: undefined,
+    compensation: unregistered,
+    ...more
+  })
+
+const settle = (
+  state: SagaState,
+  id: string,
+  at: number,
+  as: Partial<Activity> & { readonly state: Activity["state"] }
+): SagaState => change(state, id, () => ({ ...as, outcome: state.version, endedAt: at, due: undefined }))
+
+const withoutIntervention = (state: SagaState, step: string | undefined): SagaState => ({
+  ...state,
+  interventions: HashMap.remove(state.interventions, step ?? "")
+})
+
+/** In journal order. */
+export const inOrder = (state: SagaState): ReadonlyArray<Activity> =>
+  Array.from(HashMap.values(state.activities)).sort((a, b) => a.seq - b.seq)
+
+/** What failed or was lost at the end of the journal, with nothing begun after it, is to be tried again. */
+const reopenTail = (state: SagaState): SagaState => {
+  const all = inOrder(state).filter((each) => each.round === state.round)
+  const last = all.at(-1)?.seq ?? 0
+  let next = state
+  for (const each of all) {
+    if ((each.state === "failed" || each.state === "lost") && each.outcome > last) next = reopen(next, each.id)
+  }
+  return next
+}
+
+const reopen = (state: SagaState, id: string): SagaState =>
+  change(state, id, (before) => ({
+    state: "reopened",
+    tainted: true,
+    position: undefined,
+    due: undefined,
+    outcome: 0,
+    endedAt: undefined,
+    attempts: before.attempts
+  }))
+
+/** Whether a failure is an answer: of what took too long, or of what a crash cut off, nobody knows what it did. */
+const answers = ({ kind }: Failure): boolean => kind === "error" || kind === "defect"
+
+type Acted = Extract<JournalEvent, { readonly _tag: "SagaOperatorActed" }>
+
+const retried = (state: SagaState, step: string | undefined): SagaState => {
+  let next = state
+  for (const [subject, intervention] of HashMap.toEntries(state.interventions)) {
+    if (step !== undefined && subject !== step) continue
+    next = { ...next, interventions: HashMap.remove(next.interventions, subject) }
+    if (subject === "") next = intervention.reason === "suspended" ? reopenTail(next) : next
+    else if (intervention.reason === "compensationFailed") {
+      next = change(next, subject, (before) => ({
+        compensation: { ...before.compensation, state: "registered", position: undefined, due: undefined }
+      }))
+    } else next = reopen(next, subject)
+  }
+  return next
+}
+
+const acted = (state: SagaState, event: Acted, at: number): SagaState => {
+  const { act, by, step, why } = event
+  const next: SagaState = { ...state, acts: [...state.acts, { act, by, why, step, at }] }
+  switch (act) {
+    case "cancel":
+      // It is rolled back, and needs nobody for that; while a pivot is open its outcome is still asked for.
+      return {
+        ...next,
+        cancel: { by, why },
+        interventions: pivotState(next) === "open" ? next.interventions : HashMap.empty()
+      }
+    case "retry":
+      return retried(next, step)
+    case "skip":
+      return change(withoutIntervention(next, step), step!, (before) => ({
+        compensation: { ...before.compensation, state: "skipped" }
+      }))
+    case "resolve": {
+      const suspended = HashMap.has(next.interventions, "")
+      const settled = settle(
+        withoutIntervention(withoutIntervention(next, step), undefined),
+        step!,
+        at,
+        event.failure === undefined
+          ? { state: "done", done: true, value: event.value, failure: undefined }
+          : { state: "failed", failure: event.failure, noEffect: false }
+      )
+      return suspended ? reopenOthers(settled, step!) : settled
+    }
+  }
+}
+
+const reopenOthers = (state: SagaState, but: string): SagaState => {
+  const kept = activity(state, but)
+  const next = reopenTail(state)
+  return kept === undefined ? next : { ...next, activities: HashMap.set(next.activities, but, kept) }
+}
+
+const compensation = (state: SagaState, id: string, to: Partial<Compensation>): SagaState =>
+  change(state, id, (before) => ({ compensation: { ...before.compensation, ...to } }))
+
+/** The state after one more event, recorded at an instant. */
+export const apply = (before: SagaState, event: JournalEvent, at: number): SagaState => {
+  const state: SagaState = { ...before, version: before.version + 1 }
+  switch (event._tag) {
+    case "SagaStarted":
+      return {
+        ...state,
+        saga: event.saga,
+        id: event.id,
+        definition: event.version,
+        payload: event.payload,
+        seed: event.seed,
+        startedAt: at,
+        deadline: event.deadline
+      }
+    case "SagaResumed":
+      return state
+    case "SagaRoundStarted":
+      return {
+        ...state,
+        round: event.round,
+        roundDue: event.due,
+        retryPosition: event.position,
+        decision: undefined,
+        pivot: undefined
+      }
+    case "SagaStepIntended": {
+      const next = begin(state, event, at, { kind: event.kind, compensated: event.compensated })
+      return event.kind === "pivot" ? { ...next, pivot: event.step } : next
+    }
+    case "SagaStepAttempted":
+      return change(state, event.step, (step) => ({
+        state: "running",
+        attempts: event.attempt,
+        keyed: step.answered ? event.attempt : step.keyed,
+        answered: false,
+        tainted: step.tainted || step.state === "running",
+        due: undefined
+      }))
+    case "SagaAttemptFailed":
+      return change(state, event.step, (step) => ({
+        state: "retrying",
+        failure: event.failure,
+        answered: answers(event.failure),
+        tainted: step.tainted || !event.noEffect,
+        position: event.position,
+        due: event.due
+      }))
+    case "SagaStepDone":
+      return settle(state, event.step, at, { state: "done", done: true, value: event.value, failure: undefined })
+    case "SagaStepFailed":
+      return settle(state, event.step, at, {
+        state: "failed",
+        failure: event.failure,
+        answered: answers(event.failure),
+        noEffect: event.noEffect
+      })
+    case "SagaStepLost":
+      return settle(state, event.step, at, { state: "lost" })
+    case "SagaTimerSet":
+      return begin(state, event, at, { kind: "sleep", due: event.due })
+    case "SagaTimerFired":
+      return settle(state, event.step, at, { state: "done" })
+    case "SagaSignalAwaited": {
+      const known = Option.getOrUndefined(HashMap.get(state.signals, event.signal))
+      const next = begin(state, event, at, { kind: "signal", signal: event.signal, due: event.due })
+      return known === undefined ? next : settle(next, event.step, at, { state: "done", value: known.value })
+    }
+    case "SagaSignalReceived": {
+      if (HashMap.has(state.signals, event.signal)) return state
+      let next: SagaState = {
+        ...state,
+        signals: HashMap.set(state.signals, event.signal, { seq: state.version, at, value: event.value })
+      }
+      for (const each of HashMap.values(state.activities)) {
+        if (each.signal === event.signal && each.state === "running") {
+          next = settle(next, each.id, at, { state: "done", value: event.value })
+        }
+      }
+      return next
+    }
+    case "SagaSignalLimitPassed":
+      return activity(state, event.step)?.state === "running"
+        ? settle(state, event.step, at, { state: "failed", noEffect: true })
+        : state
+    case "SagaNestedDecided":
+      return { ...state, nested: HashSet.add(state.nested, event.nested) }
+    case "SagaDecided":
+      return {
+        ...state,
+        decision: { decision: event.decision, reason: event.reason, failure: event.failure },
+        interventions: HashMap.empty()
+      }
+    case "SagaCompensationIntended":
+      return compensation(state, event.step, { state: "running", attempts: event.attempt, due: undefined })
+    case "SagaCompensated":
+      return compensation(state, event.step, { state: event.how })
+    case "SagaCompensationFailed":
+      return compensation(state, event.step, {
+        state: event.left === true ? "left" : "registered",
+        failure: event.failure,
+        position: event.position,
+        due: event.due
+      })
+    case "SagaInterventionNeeded": {
+      const { failure, reason, step } = event
+      const next: SagaState = {
+        ...state,
+        interventions: HashMap.set(state.interventions, step ?? "", {
+          reason,
+          since: at,
+          ...(step === undefined ? {} : { step }),
+          ...(failure === undefined ? {} : { failure })
+        })
+      }
+      return step === undefined || reason === "compensationFailed"
+        ? next
+        : change(next, step, (stuck) => ({
+          state: "stuck",
+          failure: failure ?? stuck.failure,
+          answered: reason !== "unknownOutcome" && failure !== undefined && answers(failure),
+          due: undefined
+        }))
+    }
+    case "SagaOperatorActed":
+      return acted(state, event, at)
+    case "SagaDeadlinePassed":
+      return { ...state, late: true }
+    case "SagaEnded":
+      return {
+        ...state,
+        interventions: HashMap.empty(),
+        ended: {
+          state: event.state,
+          at,
+          value: event.value,
+          failure: event.failure,
+          reason: event.reason,
+          left: event.left
+        }
+      }
+  }
+}
+
+/** A journal, folded. */
+export const fold = (
+  events: Iterable<{ readonly event: JournalEvent; readonly at: number }>,
+  from: SagaState = initial
+): SagaState => {
+  let state = from
+  for (const { at, event } of events) state = apply(state, event, at)
+  return state
+}
+
+// -------------------------------------------------------------------------------------------------------------- questions
+
+/** Whether something may be left of an activity that a rollback has to undo. */
+export const toUndo = (each: Activity): boolean => {
+  if (!each.compensated) return false
+  const { state } = each.compensation
+  if (state !== "registered" && state !== "running") return false
+  if (each.state === "failed") return each.tainted || !each.noEffect
+  if (each.state === "retrying") return each.tainted
+  return true
+}
+
+/** What a rollback of this round has to undo, in the order in which it is done. */
+export const plan = (state: SagaState, within = ""): ReadonlyArray<Activity> =>
+  inOrder(state).filter((each) => each.round === state.round && each.id.startsWith(within) && toUndo(each)).reverse()
+
+/**
+ * What has to be undone before the saga commits: what was interrupted, or failed and may yet have had an effect, while the saga
+ * went on; and what is left of nested sagas that were given up.
+ */
+export const strayToUndo = (state: SagaState): ReadonlyArray<Activity> =>
+  plan(state).filter((each) =>
+    each.state === "lost" || each.state === "failed" ||
+    HashSet.some(state.nested, (nested) => each.id.startsWith(`${nested}/`))
+  )
+
+/** Whether a pivot was begun, and what came of it. */
+export const pivotState = (state: SagaState): "none" | "open" | "passed" | "failed" => {
+  const pivot = state.pivot === undefined ? undefined : activity(state, state.pivot)
+  if (pivot === undefined) return "none"
+  return pivot.state === "done" ? "passed" : pivot.state === "failed" ? "failed" : "open"
+}

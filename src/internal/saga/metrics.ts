@@ -1,0 +1,39 @@
+import * as Metric from "effect/Metric"
+import * as MetricKey from "effect/MetricKey"
+import * as MetricLabel from "effect/MetricLabel"
+import type { Stored } from "./journalWriter.ts"
+import type { SagaState } from "./machine.ts"
+
+const startedKey = MetricKey.counter("skald_saga_started", { description: "sagas started by this process" })
+const endedKey = MetricKey.counter("skald_saga_ended", { description: "sagas that ended in this process, by state" })
+const stuckKey = MetricKey.counter("skald_saga_interventions", {
+  description: "how often a saga of this process came to need a person, by reason"
+})
+
+const counters = new Map<string, Metric.Metric.Counter<number>>()
+
+/** A counter of a saga, by a second label where there is one. To label a metric takes longer than to count, and is done once. */
+const counter = (
+  key: MetricKey.MetricKey.Counter<number>,
+  saga: string,
+  label?: string,
+  value = ""
+): Metric.Metric.Counter<number> => {
+  const known = `${key.name}/${value}/${saga}`
+  let found = counters.get(known)
+  if (found === undefined) {
+    const labels = [MetricLabel.make("saga", saga), ...label === undefined ? [] : [MetricLabel.make(label, value)]]
+    counters.set(known, found = Metric.fromMetricKey(MetricKey.taggedWithLabels(key, labels)))
+  }
+  return found
+}
+
+export const started = (saga: string): void => counter(startedKey, saga).unsafeUpdate(1, [])
+
+/** Counts what an event of a journal tells. */
+export const count = (_runner: unknown, _before: SagaState, { event }: Stored): void => {
+  if (event._tag === "SagaEnded") counter(endedKey, event.saga, "state", event.state).unsafeUpdate(1, [])
+  else if (event._tag === "SagaInterventionNeeded") {
+    counter(stuckKey, event.saga, "reason", event.reason).unsafeUpdate(1, [])
+  }
+}

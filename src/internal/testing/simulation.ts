@@ -1,0 +1,124 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
+import type { Scheduler, Task } from "effect/Scheduler"
+import { setImmediate } from "node:timers/promises"
+import { Heap } from "../heap.ts"
+
+/** The machine's own clock, for what is outside. */
+const real = Clock.make()
+
+interface Sleep {
+  readonly at: number
+  readonly order: number
+  readonly wake: () => void
+  cancelled: boolean
+}
+
+/** Where nobody sleeps, somebody outside may still have to answer: for so long, in real milliseconds. */
+const longestAnswer = 10_000
+
+/** How often fibers may give way to each other while no time passes. */
+const maxRounds = 100_000
+
+/** Nothing is left to do and nobody sleeps, or time passes for ever, and the program has not ended. */
+export class Stuck extends Error {
+  constructor(why: string) {
+    super(why)
+    this.name = "Stuck"
+  }
+}
+
+/**
+ * A world of its own for a program: its fibers run one after the other, and its clock stands still while one of them can run,
+ * then jumps to the next instant that somebody waits for. When the program has ended the world stops: what its fibers would
+ * have done is not done any more, as when a process is killed.
+ */
+export class Simulation {
+  #now = 0
+  #order = 0
+  #tasks: Array<Task> = []
+  readonly #sleeps = new Heap<Sleep>((a, b) => a.at < b.at || (a.at === b.at && a.order < b.order))
+  /** How long to wait, in real milliseconds, for what happens outside; in memory nothing does. */
+  readonly #quiet: number
+
+  constructor(options?: { readonly quiet?: number | undefined }) {
+    this.#quiet = options?.quiet ?? 0
+  }
+
+  readonly #scheduler: Scheduler = {
+    shouldYield: (fiber) =>
+      fiber.currentOpCount > fiber.getFiberRef(FiberRef.currentMaxOpsBeforeYield)
+        ? fiber.getFiberRef(FiberRef.currentSchedulingPriority)
+        : false,
+    scheduleTask: (task) => {
+      this.#tasks.push(task)
+    }
+  }
+
+  readonly #clock: Clock.Clock = {
+    ...real,
+    unsafeCurrentTimeMillis: () => this.#now,
+    unsafeCurrentTimeNanos: () => BigInt(Math.round(this.#now * 1e6)),
+    currentTimeMillis: Effect.sync(() => this.#now),
+    currentTimeNanos: Effect.sync(() => BigInt(Math.round(this.#now * 1e6))),
+    sleep: (duration) =>
+      Effect.async<void>((resume) => {
+        const sleep: Sleep = {
+          at: this.#now + Math.max(0, Duration.toMillis(duration)),
+          order: this.#order++,
+          wake: () => resume(Effect.void),
+          cancelled: false
+        }
+        this.#sleeps.push(sleep)
+        return Effect.sync(() => {
+          sleep.cancelled = true
+        })
+      })
+  }
+
+  /** Runs a program to its end, at most so many jumps of the clock. */
+  async run<A, E>(program: Effect.Effect<A, E>, maxJumps: number): Promise<Exit.Exit<A, E>> {
+    let ended: Exit.Exit<A, E> | undefined
+    const fiber: Fiber.RuntimeFiber<A, E> = Effect.runFork(Effect.withClock(program, this.#clock), {
+      scheduler: this.#scheduler
+    })
+    fiber.addObserver((exit) => {
+      ended = exit
+    })
+    for (let jumps = 0;;) {
+      this.#drain()
+      if (ended !== undefined) return ended
+      if (await this.#outside(this.#quiet)) continue
+      let next = this.#sleeps.pop()
+      while (next !== undefined && next.cancelled) next = this.#sleeps.pop()
+      if (next === undefined && this.#quiet > 0 && await this.#outside(longestAnswer)) continue
+      if (next === undefined) throw new Stuck("nothing is left to do, and nobody sleeps")
+      if (++jumps > maxJumps) throw new Stuck(`it has not ended after ${maxJumps} jumps of the clock`)
+      this.#now = Math.max(this.#now, next.at)
+      next.wake()
+    }
+  }
+
+  #drain(): void {
+    for (let rounds = 0; this.#tasks.length > 0; rounds++) {
+      if (rounds > maxRounds) throw new Stuck("its fibers run for ever, and no time passes")
+      const tasks = this.#tasks
+      this.#tasks = []
+      for (const task of tasks) task()
+    }
+  }
+
+  /** Whether something from outside has given a fiber something to do. */
+  async #outside(millis: number): Promise<boolean> {
+    const begun = real.unsafeCurrentTimeMillis()
+    do {
+      await setImmediate()
+      if (this.#tasks.length > 0) return true
+    } while (real.unsafeCurrentTimeMillis() - begun < millis)
+    return false
+  }
+}
