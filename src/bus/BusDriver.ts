@@ -146,6 +146,36 @@ export interface Limits {
 }
 
 /**
+ * What a subscription was done with since it began, in all processes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Tally {
+  readonly subscription: string
+  /** Messages that it was done with, handled or put aside. */
+  readonly messages: number
+  /** Dead letters among them; they are told of before the message is done with. */
+  readonly failures: number
+}
+
+/**
+ * Where the processes of a shared bus count together what their subscriptions were done with: for measures and alerts, no
+ * ledger. What a killed process had counted within its last second is lost, and what was told over a connection that was lost
+ * meanwhile may count twice.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Tallies {
+  readonly add: (tallies: ReadonlyArray<Tally>) => Effect.Effect<void, BusError>
+  /** One for each subscription that anything was counted for. */
+  readonly all: Effect.Effect<ReadonlyArray<Tally>, BusError>
+  /** Forgets all but some subscriptions. */
+  readonly keep: (subscriptions: ReadonlyArray<string>) => Effect.Effect<void, BusError>
+}
+
+/**
  * A driver.
  *
  * @since 0.1.0
@@ -168,4 +198,6 @@ export interface Driver<out C extends Capability = never> {
   readonly groups: Effect.Effect<ReadonlyArray<string>, BusError>
   /** Where the bus puts what its subscriptions cannot handle. */
   readonly deadLetters: DeadLetterStore
+  /** Where several processes count together; a driver of one process has none. */
+  readonly tallies?: Tallies | undefined
 }

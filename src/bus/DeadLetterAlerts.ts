@@ -68,7 +68,11 @@ export interface Alert {
 
 /**
  * One alert each time the share of dead letters of a subscription passes the threshold, and the next one after it has fallen
- * to it again; not one for each message. It counts the messages of this process, from when the stream is run.
+ * to it again; not one for each message. It counts from when the stream is run.
+ *
+ * On a bus that processes share it counts what all of them are done with, whether this one handles anything or not: each adds
+ * its counts once a second, and a stream looks at them as often, or every hundredth of a shorter window. The window is measured
+ * by the clock of the one who looks. Each stream that is run tells of its own: run it in one process, or under a `Lease`.
  *
  * @example
  * ```ts

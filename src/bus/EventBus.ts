@@ -146,6 +146,8 @@ export interface Service<out C extends Driver.Capability = never> {
    * observes must be quick and must not throw.
    */
   readonly onOutcome: (observer: (outcome: Outcome) => void) => Effect.Effect<void, never, Scope.Scope>
+  /** What the subscriptions of all processes were done with, a second old at most; `undefined` on a bus of one process. */
+  readonly tallies: Effect.Effect<ReadonlyArray<Driver.Tally>, BusError> | undefined
   /** Never there: what the driver can do is part of the service's type. */
   readonly _capability?: C
 }

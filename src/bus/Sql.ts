@@ -26,6 +26,7 @@ import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Internal from "../internal/bus/sqlLayer.ts"
+import * as Tallies from "../internal/bus/sqlTallies.ts"
 import type { BusError } from "./BusError.ts"
 import type { Driver } from "./BusDriver.ts"
 import { type Capable, type EventBus, layerDriver } from "./EventBus.ts"
@@ -150,23 +151,23 @@ export const retry: Schedule.Schedule<unknown> = SqlDeadLetters.retry
 export const make = (
   options: Options = {}
 ): Effect.Effect<Driver<Capabilities>, BusError | InvalidInput, SqlClient.SqlClient | Scope.Scope> =>
-  Effect.flatMap(
-    SqlDeadLetters.make({ prefix: options.prefix, retry: options.retry }),
-    (deadLetters) =>
-      Internal.make({
-        prefix: options.prefix,
-        clock: options.clock,
-        pollInterval: options.pollInterval ?? pollInterval,
-        listen: options.listen ?? true,
-        leaseTtl: options.leaseTtl ?? leaseTtl,
-        leaseEvery: options.leaseEvery ?? leaseEvery,
-        history: options.history ?? history,
-        historyAge: options.historyAge,
-        trimInterval: Duration.decode(options.trimInterval ?? trimInterval),
-        retry: options.retry ?? retry,
-        deadLetters
-      })
-  )
+  Effect.gen(function*() {
+    const deadLetters = yield* SqlDeadLetters.make({ prefix: options.prefix, retry: options.retry })
+    const driver = yield* Internal.make({
+      prefix: options.prefix,
+      clock: options.clock,
+      pollInterval: options.pollInterval ?? pollInterval,
+      listen: options.listen ?? true,
+      leaseTtl: options.leaseTtl ?? leaseTtl,
+      leaseEvery: options.leaseEvery ?? leaseEvery,
+      history: options.history ?? history,
+      historyAge: options.historyAge,
+      trimInterval: Duration.decode(options.trimInterval ?? trimInterval),
+      retry: options.retry ?? retry,
+      deadLetters
+    })
+    return { ...driver, tallies: yield* Tallies.make(options.prefix) }
+  })
 
 /**
  * The bus in the database that the application is connected to: a `PgClient`, or the library's `SqliteClient`.

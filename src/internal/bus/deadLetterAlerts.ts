@@ -4,11 +4,14 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import type { Tally } from "../../bus/BusDriver.ts"
+import type { BusError } from "../../bus/BusError.ts"
 import type { Alert } from "../../bus/DeadLetterAlerts.ts"
 import { EventBus } from "../../bus/EventBus.ts"
 import type { InvalidInput } from "../../event/InvalidInput.ts"
 import * as Faults from "../faults.ts"
 import { Fifo } from "../fifo.ts"
+import { rest } from "../realTime.ts"
 
 interface Settings {
   readonly threshold: number
@@ -78,13 +81,9 @@ export const alerts = (settings: Settings): Stream.Stream<Alert, InvalidInput, E
       if (rate === undefined) rates.set(subscription, rate = new Rate())
       return rate
     }
-    yield* bus.onOutcome((outcome) => {
-      const now = Math.floor(clock.unsafeCurrentTimeMillis())
-      if (outcome._tag === "dead") {
-        for (const { subscription } of outcome.letters) rateOf(subscription).add(now, window, 0, 1)
-        return
-      }
-      const { count, subscription } = outcome
+    const failed = (subscription: string, count: number): void => rateOf(subscription).add(nowOf(), window, 0, count)
+    const done = (subscription: string, count: number): void => {
+      const now = nowOf()
       const rate = rateOf(subscription)
       rate.prune(now, window)
       if (rate.share <= threshold) rate.alerted = false
@@ -95,9 +94,51 @@ export const alerts = (settings: Settings): Stream.Stream<Alert, InvalidInput, E
         const { failures, messages, share } = rate
         told.unsafeOffer({ subscription, failures, messages, rate: share, at: DateTime.unsafeMake(now) })
       }
-    })
+    }
+    const nowOf = () => Math.floor(clock.unsafeCurrentTimeMillis())
+    yield* bus.tallies === undefined
+      ? bus.onOutcome((outcome) => {
+        if (outcome._tag === "done") done(outcome.subscription, outcome.count)
+        else for (const { subscription } of outcome.letters) failed(subscription, 1)
+      })
+      : Effect.forkScoped(looking(bus.tallies, Math.max(shortest, Math.min(longest, window / 100)), failed, done))
     return Stream.fromQueue(told)
   }))
+
+/** The rests between two looks at what all processes count, in milliseconds. */
+const shortest = 10
+const longest = 1_000
+
+type Count = (subscription: string, count: number) => void
+
+/**
+ * Looks again and again at what subscriptions were done with since they began, and tells what has come since the last look; what
+ * stood there at the first one is not told of.
+ */
+const looking = (
+  tallies: Effect.Effect<ReadonlyArray<Tally>, BusError>,
+  every: number,
+  failed: Count,
+  done: Count
+): Effect.Effect<never> => {
+  let seen: Map<string, Tally> | undefined
+  const look = Effect.map(tallies, (all) => {
+    const before = seen
+    seen = new Map(all.map((tally) => [tally.subscription, tally]))
+    if (before === undefined) return
+    for (const { failures, messages, subscription } of all) {
+      const known = before.get(subscription)
+      // one that ended and began anew counts from nothing
+      const since = known !== undefined && known.messages <= messages && known.failures <= failures ? known : nothing
+      if (failures > since.failures) failed(subscription, failures - since.failures)
+      if (messages > since.messages) done(subscription, messages - since.messages)
+    }
+  })
+  // a look that fails is made good by the next one
+  return Effect.forever(Effect.zipRight(Effect.ignore(look), rest(every)))
+}
+
+const nothing = { messages: 0, failures: 0 }
 
 const check = ({ minimum, threshold, window }: Settings): Effect.Effect<Checked, InvalidInput> =>
   Effect.suspend(() => {

@@ -19,6 +19,7 @@ import * as Faults from "../faults.ts"
 import * as Claims from "./claimCheck.ts"
 import * as Meters from "./meter.ts"
 import * as Outcomes from "./outcomes.ts"
+import * as Tallies from "./tallies.ts"
 import * as Instant from "../instant.ts"
 import * as MessageRequest from "./messageRequest.ts"
 import * as Traceparent from "../event/traceparent.ts"
@@ -56,6 +57,7 @@ const makeEncoded = <C extends Driver.Capability>(
     const nextId = yield* EventId.EventIds
     const can = new Set<Driver.Capability>(driver.capabilities)
     const outcomes = Outcomes.make()
+    if (driver.tallies !== undefined) yield* Tallies.run(driver.tallies, outcomes, driver.groups)
     const sent = Meters.sentBy(driver.name)
 
     /** A server may not answer at all; the connection that waits for it is given up in the background. */
@@ -149,7 +151,8 @@ const makeEncoded = <C extends Driver.Capability>(
       redeliver: driver.redeliver,
       deadLetters: driver.deadLetters,
       putAside: outcomes.telling(driver.deadLetters.put),
-      onOutcome: outcomes.observe
+      onOutcome: outcomes.observe,
+      tallies: driver.tallies?.all
     }
     return service as Service<C>
   })

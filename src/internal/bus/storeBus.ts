@@ -139,7 +139,13 @@ export const make = (settings: Settings): Effect.Effect<Driver.Driver<Capabiliti
       consume,
       depth: (group) => Effect.catchTag(inner.depth(group), "InvalidInput", () => Effect.sync(() => undefined)),
       groups: inner.subscriptions,
-      deadLetters: inner.deadLetters
+      // the bus beneath counts what is done with, and so what is put aside
+      deadLetters: { ...inner.deadLetters, put: inner.putAside },
+      tallies: inner.tallies === undefined ? undefined : {
+        all: inner.tallies,
+        add: () => Effect.void,
+        keep: () => Effect.void
+      }
     } satisfies Driver.Driver<Capabilities>
   })
 
