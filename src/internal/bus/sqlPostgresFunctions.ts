@@ -155,20 +155,29 @@ BEGIN
   RETURN true;
 END $body$`
 
-/** Removes messages that nobody is to be given any more, up to a number and in order; answers where it stopped. */
+/**
+ * Removes messages that nobody is to be given any more, up to a number and in order; answers where it stopped.
+ *
+ * A new subscription that is being given the history holds its messages: those are passed by. What is locked here is looked at
+ * once more, by a statement of its own, which sees what was committed before: one that waited for a lock would not look again.
+ */
 const trim = (table: Table): string =>
   `CREATE FUNCTION ${table("bus_trim")}(after int8, history int8, before int8, most int4,
   OUT reached int8, OUT removed int8) LANGUAGE plpgsql ${planned} AS $body$
 DECLARE
   bound int8;
+  seqs int8[];
 BEGIN
   SELECT m.seq INTO bound FROM ${table("bus_messages")} AS m ORDER BY m.seq DESC OFFSET history LIMIT 1;
   SELECT max(c.seq) INTO reached FROM (
     SELECT m.seq FROM ${table("bus_messages")} AS m WHERE m.seq > after
       AND (m.seq <= bound OR m.published_at < before) ORDER BY m.seq LIMIT most
   ) AS c;
-  DELETE FROM ${table("bus_messages")} AS m WHERE m.seq > after AND m.seq <= reached
+  seqs := ARRAY(SELECT m.seq FROM ${table("bus_messages")} AS m WHERE m.seq > after AND m.seq <= reached
     AND (m.seq <= bound OR m.published_at < before)
+    AND NOT EXISTS (SELECT FROM ${table("bus_deliveries")} AS d WHERE d.message = m.seq)
+    FOR UPDATE SKIP LOCKED);
+  DELETE FROM ${table("bus_messages")} AS m WHERE m.seq = ANY (seqs)
     AND NOT EXISTS (SELECT FROM ${table("bus_deliveries")} AS d WHERE d.message = m.seq);
   GET DIAGNOSTICS removed = ROW_COUNT;
 END $body$`
