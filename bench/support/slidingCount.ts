@@ -28,6 +28,7 @@ export const events = (keys: number) => {
         key: names[((list * chunk + n) * 7_919) % keys]!,
         at: list * chunk + n
       })))
+    if (!warm) lasting.push(lists.slice(0, 10).flat())
     const until = performance.now() + (warm ? 0 : quick ? 1_000 : 6_000)
     while (performance.now() < until) {
       ours(lists)
@@ -60,6 +61,12 @@ const counts = Window.make({
   timestamp: ({ at }: Ev) => at,
   keyBy: ({ key }: Ev) => key
 })
+
+/**
+ * Open all the time, as windows are: what was compiled goes when the last object of its kind is collected, as all of a pass are
+ * before the next, and each pass would have it compiled anew.
+ */
+export const lasting = Window.open(counts)
 
 export const ours = (lists: Lists): Told => {
   const session = Window.open(counts)

@@ -22,6 +22,12 @@ export interface Aggregation<in A, in out S, out R> {
   readonly add: (state: S, value: A) => S
   /** May change the left state, and answer it; leaves the right one as it is. */
   readonly merge: (left: S, right: S) => S
+  /**
+   * Takes out of the left state what was merged into it, and leaves nothing behind: `unmerge(merge(s, t), t)` is `s` to the last
+   * bit, whatever else was merged in between. Windows that overlap go on from one to the next by it, and cost the less; those
+   * of an aggregation without it merge again. Sums of fractions have none. May change the left state, and answer it.
+   */
+  readonly unmerge?: ((left: S, right: S) => S) | undefined
   readonly result: (state: S) => R
   /** A state of its own, which later changes of the first do not touch. */
   readonly copy: (state: S) => S
@@ -60,6 +66,7 @@ export const make = <A, S, R>(options: {
   readonly empty: () => S
   readonly add: (state: S, value: A) => S
   readonly merge: (left: S, right: S) => S
+  readonly unmerge?: ((left: S, right: S) => S) | undefined
   readonly result: (state: S) => R
   readonly copy?: ((state: S) => S) | undefined
   /** Whether a state grows with its events; taken for granted of those that are copied, when not given. */
@@ -83,6 +90,7 @@ export const count: Aggregation<unknown, number, number> = make({
   empty: () => 0,
   add: (state) => state + 1,
   merge: (left, right) => left + right,
+  unmerge: (left, right) => left - right,
   result: itself,
   state: Schema.Number
 })
@@ -385,6 +393,12 @@ export const struct = <A, F extends { readonly [name: string]: Aggregation<A, an
       for (const [name, part] of parts) left[name] = part.merge(left[name], right[name])
       return left
     },
+    unmerge: parts.every(([, part]) => part.unmerge !== undefined)
+      ? (left, right) => {
+        for (const [name, part] of parts) left[name] = part.unmerge!(left[name], right[name])
+        return left
+      }
+      : undefined,
     result: (state) => each((part, name) => part.result(state[name])),
     copy: (state) => each((part, name) => part.copy(state[name])),
     grows: parts.some(([, part]) => part.grows),

@@ -266,23 +266,15 @@ export const open = <Ev, S, R>(
   self: Window<Ev, S, R>,
   from: Snapshot = Engine.initial(self.options.shape)
 ): Session<R, Ev> => {
-  let outputs: Array<Output<R, Ev>> = []
-  const engine = engineOf(self, from, (output) => {
-    outputs.push(output)
-  })
-  const told = (): ReadonlyArray<Output<R, Ev>> => {
-    const all = outputs
-    outputs = []
-    return all
-  }
+  const engine = engineOf(self, from)
   return {
     push: (events) => {
       engine.push(events)
-      return told()
+      return engine.take()
     },
     advance: (time) => {
       engine.advance(time)
-      return told()
+      return engine.take()
     },
     windows: () => engine.open(),
     snapshot: () => engine.snapshot(),
@@ -292,8 +284,7 @@ export const open = <Ev, S, R>(
 
 const engineOf = <Ev, S, R>(
   { options }: Window<Ev, S, R>,
-  from: Snapshot,
-  emit: (output: Output<R, Ev>) => void
+  from: Snapshot
 ): Engine.Engine<Ev, S, R> =>
   new Engine.Engine(
     {
@@ -305,8 +296,7 @@ const engineOf = <Ev, S, R>(
       allowed: options.allowedLateness === undefined ? 0 : Duration.toMillis(options.allowedLateness),
       emission: options.emission ?? "accumulating"
     },
-    from,
-    emit
+    from
   )
 
 /**
@@ -321,11 +311,12 @@ export const machine = <Ev, S, R>(
   MachineInternal.fromOpen<Snapshot, Watermark.Input<Ev>, Output<R, Ev>, never>(
     Engine.initial(self.options.shape),
     (state, emit) => {
-      const engine = engineOf(self, state, emit)
+      const engine = engineOf(self, state)
       return {
         push: (input) => {
-          if (input._tag === "Event") engine.push([input.event])
+          if (input._tag === "Event") engine.one(input.event)
           else engine.advance(input.time)
+          for (const output of engine.take()) emit(output)
         },
         state: () => engine.snapshot()
       }

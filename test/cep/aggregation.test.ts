@@ -26,6 +26,13 @@ const monoid = <A, S, R>(
       assert.strictEqual(JSON.stringify(Schema.encodeSync(aggregation.state)(right)), before)
       const other = aggregation.merge(all(aggregation, a), aggregation.merge(all(aggregation, b), all(aggregation, c)))
       close(aggregation.result(other), whole)
+      if (aggregation.unmerge !== undefined) {
+        const left = aggregation.merge(aggregation.merge(all(aggregation, a), right), all(aggregation, c))
+        const rest = aggregation.unmerge(left, right)
+        assert.deepStrictEqual(rest, aggregation.merge(all(aggregation, a), all(aggregation, c)))
+        assert.strictEqual(JSON.stringify(Schema.encodeSync(aggregation.state)(right)), before)
+        assert.deepStrictEqual(aggregation.unmerge(rest, rest), aggregation.empty())
+      }
       const stored = JSON.parse(JSON.stringify(Schema.encodeSync(aggregation.state)(merged)))
       const copy = aggregation.copy(merged)
       for (const value of a) aggregation.add(merged, value)
@@ -142,6 +149,11 @@ describe("Aggregation", () => {
       assert.strictEqual(actual.count, expected.count)
       nearly(actual.mean, expected.mean)
     })
+    // one that cannot be taken out again, and none can
+    assert.isUndefined(struct.unmerge)
+    const counts = Aggregation.struct({ count: Aggregation.count })
+    assert.isDefined(counts.unmerge)
+    monoid(counts, numbers, (values) => ({ count: values.length }))
     const doubled = Aggregation.map(
       Aggregation.contramap(Aggregation.sum(of), (text: string) => text.length),
       (n) => n * 2

@@ -17,7 +17,7 @@ export const make = <A, S, R>(
   shape: { readonly size: number; readonly every: number },
   from: Stored<S>
 ): Part.Part<A, Stored<S>> => {
-  const { aggregation } = host
+  const { aggregation, outputs } = host
   const { every, size } = shape
   const width = Part.gcd(size, every)
   const geometry = geometryOf(aggregation, size, 0)
@@ -44,7 +44,7 @@ export const make = <A, S, R>(
       if (seen < size || (seen - size) % every !== 0) return true
       const start = seen - size
       const { count, state } = series.over(start, seen, blockOf(geometry, start))!
-      host.result(key, start, seen, count, aggregation.result(state), false)
+      outputs.result(key, start, seen, count, aggregation.result(state), false)
       series.drop(start + every)
       return true
     },

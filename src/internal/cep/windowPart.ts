@@ -1,5 +1,5 @@
 import type { Aggregation } from "../../cep/Aggregation.ts"
-import type { Emission, Result } from "../../cep/Window.ts"
+import type { Emission, Output, Result } from "../../cep/Window.ts"
 
 /** How many events there were, and what the aggregation keeps of them. */
 export interface Cell<S> {
@@ -7,8 +7,39 @@ export interface Cell<S> {
   state: S
 }
 
-/** Takes what a result is made of: the output is made at once, and once. */
-export type Tell<R> = (key: string, start: number, end: number, count: number, value: R, update: boolean) => void
+/** What is told, until somebody takes it. */
+export class Outputs<R, Ev> {
+  readonly #counts: { results: number }
+  #all: Array<Output<R, Ev>> = []
+
+  constructor(counts: { results: number }) {
+    this.#counts = counts
+  }
+
+  take(): ReadonlyArray<Output<R, Ev>> {
+    const all = this.#all
+    this.#all = []
+    return all
+  }
+
+  result(key: string, start: number, end: number, count: number, value: R, update: boolean): void {
+    this.#counts.results++
+    this.#all.push({ _tag: "Result", key, start, end, count, value, update })
+  }
+
+  retraction(key: string, start: number, end: number, count: number, value: R, update: boolean): void {
+    this.#counts.results++
+    this.#all.push({ _tag: "Retraction", key, start, end, count, value, update })
+  }
+
+  late(event: Ev): void {
+    this.#all.push({ _tag: "Late", event })
+  }
+
+  untimed(event: Ev): void {
+    this.#all.push({ _tag: "Untimed", event })
+  }
+}
 
 /** What every kind of window is given. */
 export interface Host<A, S, R> {
@@ -16,8 +47,7 @@ export interface Host<A, S, R> {
   readonly emission: Emission
   /** How long a window is kept after it was complete, in milliseconds. */
   readonly allowed: number
-  readonly result: Tell<R>
-  readonly retraction: Tell<R>
+  readonly outputs: Outputs<R, A>
 }
 
 /** A kind of windows at work. */
@@ -58,6 +88,18 @@ export const only = <A, S, R>(aggregation: Aggregation<A, S, R>, value: A): Cell
   const cell = cellOf(aggregation)
   addTo(aggregation, cell, value)
   return cell
+}
+
+/** Where the first of some numbers in order is that is not below another. */
+export const lowerBound = (sorted: ReadonlyArray<number>, value: number): number => {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (sorted[middle]! < value) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 export const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b)

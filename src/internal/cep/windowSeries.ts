@@ -3,6 +3,7 @@ import * as Part from "./windowPart.ts"
 
 /** What a key brought in one stretch: of time, or of its events. */
 export interface Pane<S> extends Part.Cell<S> {
+  readonly series: Series<any, S, any>
   readonly at: number
   /** It and all after it in its block, once a window needed that. */
   tailCount: number
@@ -40,8 +41,11 @@ export const blockOf = ({ offset, size }: Pick<Geometry<any, any, any>, "offset"
  *
  * States that grow with their events would be kept many times over by that; they are merged from pane to pane for each window.
  */
-export class Series<A, S, R> {
+export class Series<A, S, R> implements Part.Cell<S> {
   readonly key: string
+  /** How many events are in its running panes, where panes can be taken out again, and what they come to. */
+  count = 0
+  state: S
   /** Whether the windows to come may hold something of it. */
   live = false
   readonly #of: Geometry<A, S, R>
@@ -60,6 +64,8 @@ export class Series<A, S, R> {
   constructor(key: string, of: Geometry<A, S, R>) {
     this.key = key
     this.#of = of
+    // where they cannot, nobody looks at it
+    this.state = of.aggregation.unmerge === undefined ? of.answer.state : of.aggregation.empty()
   }
 
   get panes(): ReadonlyArray<Pane<S>> {
@@ -79,7 +85,7 @@ export class Series<A, S, R> {
 
   /** A pane that is not there yet. */
   insert(at: number, count: number, state: S): Pane<S> {
-    const pane: Pane<S> = { at, count, state, tailCount: 0, tail: state }
+    const pane: Pane<S> = { series: this, at, count, state, tailCount: 0, tail: state }
     if (this.#last === undefined || this.#last.at < at) {
       this.#panes.push(pane)
       this.#last = pane

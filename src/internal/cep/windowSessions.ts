@@ -41,7 +41,7 @@ export const make = <A, S, R>(
   gap: number,
   from: Stored<S>
 ): Part.Part<A, Stored<S>> => {
-  const { aggregation, allowed, emission } = host
+  const { aggregation, allowed, emission, outputs } = host
   /** Of each key, in order of time. */
   const keys = new Map<string, Array<Session<S>>>()
   let seq = from.seq
@@ -80,11 +80,11 @@ export const make = <A, S, R>(
     update: session.update
   })
 
-  const tellAs = (tell: Part.Tell<R>, session: Session<S>, update: boolean): void =>
-    tell(session.key, session.first, endOf(session), session.count, aggregation.result(session.state), update)
+  const tellAs = (what: "result" | "retraction", session: Session<S>, update: boolean): void =>
+    outputs[what](session.key, session.first, endOf(session), session.count, aggregation.result(session.state), update)
 
   const tell = (session: Session<S>): void => {
-    tellAs(host.result, session, session.update)
+    tellAs("result", session, session.update)
     session.told = true
     session.update = true
     if (emission !== "discarding") return
@@ -135,7 +135,7 @@ export const make = <A, S, R>(
       const [session, ...others] = sessions.slice(from, to) as [Session<S>, ...Array<Session<S>>]
       const before = dueOf(session)
       if (emission === "retracting") {
-        for (const other of [session, ...others]) if (other.told) tellAs(host.retraction, other, false)
+        for (const other of [session, ...others]) if (other.told) tellAs("retraction", other, false)
       }
       for (const other of others) join(session, other)
       if (others.length > 0) sessions.splice(from + 1, others.length)
