@@ -10,7 +10,7 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Condition from "../internal/cep/condition.ts"
-import type * as Element from "../internal/cep/element.ts"
+import * as Element from "../internal/cep/element.ts"
 import * as Pattern from "./Pattern.ts"
 
 const Contiguity = Schema.Literal("next", "followedBy", "followedByAny")
@@ -117,36 +117,34 @@ export const StoredPattern: Schema.Schema<Pattern.Pattern<any, any>, unknown> = 
         (error) => new ParseResult.Type(ast, definition, error.message)
       ),
     encode: (pattern, _, ast) => {
-      const step = withFunction(pattern.definition.elements)
-      return step === undefined
+      const problem = unstorable(pattern.definition.elements)
+      return problem === undefined
         ? ParseResult.succeed(pattern.definition)
-        : ParseResult.fail(
-          new ParseResult.Type(
-            ast,
-            pattern,
-            `${JSON.stringify(step)} has a condition that is a function, which cannot be stored`
-          )
-        )
+        : ParseResult.fail(new ParseResult.Type(ast, pattern, problem))
     }
   }
 )
 
-/** The first step that has a condition which is a function. */
-const withFunction = (elements: ReadonlyArray<Element.Element>): string | undefined => {
+/** The first step whose conditions cannot be stored, and why. */
+const unstorable = (elements: ReadonlyArray<Element.Element>): string | undefined => {
   for (const element of elements) {
     switch (element._tag) {
       case "Step":
-        if ([...element.where, ...element.until].some((where) => typeof where === "function")) return element.name
-        break
-      case "Negation":
-        if (element.where.some((where) => typeof where === "function")) {
-          return `${element.contiguity} ${element.tags.join(" | ")}`
+      case "Negation": {
+        const all = element._tag === "Step" ? [...element.where, ...element.until] : element.where
+        const step = JSON.stringify(Element.describe(element))
+        if (all.some((where) => typeof where === "function")) {
+          return `${step} has a condition that is a function, which cannot be stored`
+        }
+        if (!all.every(Schema.is(Condition.ConditionSchema))) {
+          return `${step} has a condition on a number that JSON has no word for, which cannot be stored`
         }
         break
+      }
       default: {
         const parts = element._tag === "Group" ? [element.elements] : element.of
         for (const part of parts) {
-          const found = withFunction(part)
+          const found = unstorable(part)
           if (found !== undefined) return found
         }
       }

@@ -5,6 +5,7 @@ import * as Pattern from "effect-skald/cep/Pattern"
 import * as Machine from "effect-skald/event/Machine"
 import * as MachineLaws from "effect-skald/testing/MachineLaws"
 import { A, Any, B, C, keyBy, pattern, timestamp } from "../support/letters.ts"
+import { liveHeap } from "../support/liveHeap.ts"
 
 /** What is told, one line for each output. */
 const lines = (outputs: ReadonlyArray<Matcher.Output<any, Any>>): ReadonlyArray<string> =>
@@ -130,6 +131,32 @@ describe("Matcher: caps", () => {
   it("in all: the oldest goes, whatever its key", () => {
     const { outputs } = run({ maxPartialMatches: 3, onOverflow: "dropOldest" })
     assert.deepStrictEqual(outputs, ["Overflow x A1", "x@0 A2 B5", "x@0 A3 B5", "y@0 A4 B6"])
+  })
+
+  it("in all: what the oldest of another key held back is reported", () => {
+    // C is a match at once, and waits for what A may become
+    const both = Pattern.or(Pattern.begin("a", A).pipe(Pattern.followedBy("b", B)), Pattern.begin("c", C))
+    const session = Matcher.open(
+      Matcher.make(both.pipe(Pattern.skipPastLast), { keyBy, maxPartialMatches: 1, onOverflow: "dropOldest" })
+    )
+    assert.deepStrictEqual(session.push([A({ key: "x", at: 1 }), C({ key: "x", at: 2 })]), [])
+    assert.deepStrictEqual(lines(session.push([A({ key: "y", at: 3 })])), ["Overflow x a1", "x@0 c2"])
+    assert.deepInclude(session.stats(), { keys: 1, partialMatches: 1, matches: 1 })
+  })
+
+  it("what a cap has dropped is let go of, though no event comes that concerns it", () => {
+    const session = Matcher.open(
+      Matcher.make(pattern("A -> B"), { tier: "runs", maxPartialMatches: 10, onOverflow: "dropOldest" })
+    )
+    const push = (from: number) => {
+      for (let at = from; at < from + 20_000; at++) session.push([A({ at })])
+    }
+    push(0)
+    const before = liveHeap()
+    push(20_000)
+    // 20,000 runs that were kept would be 6 MB
+    assert.isBelow(liveHeap() - before, 1_500_000)
+    assert.deepInclude(session.stats(), { partialMatches: 10, overflowed: 39_990 })
   })
 
   it("fail, and nothing more is answered", () => {

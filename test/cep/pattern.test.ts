@@ -33,7 +33,66 @@ describe("Pattern: what is refused as it is built names the step", () => {
     ["two steps of one name", () => any(begin).pipe(Pattern.next("a" as never, B)), ["a", "duplicateStep"]],
     ["a name in two alternatives", () => Pattern.or(begin, begin), ["a", "duplicateStep"]],
     ["an empty name", () => Pattern.begin("", A), ["", "name"]],
+    [
+      "a name in a group that another step has",
+      () => {
+        const group = Pattern.begin("b", B).pipe(Pattern.next("a", C), Pattern.group({ times: { min: 2 } }))
+        return any(begin).pipe(Pattern.followedByPattern(group) as never)
+      },
+      ["a", "duplicateStep"]
+    ],
     ["the name __proto__", () => Pattern.begin("__proto__", A), ["__proto__", "name"]],
+    ["a name that every object has", () => Pattern.begin("toString", A), ["toString", "name"]],
+    ["a negation at the beginning", () =>
+      Pattern.fromDefinition({
+        elements: [{ _tag: "Negation", contiguity: "notNext", tags: ["A"], where: [] }],
+        skip: { _tag: "none" }
+      }).pipe(Either.getOrThrowWith((error) => error)), ["notNext A", "leadingNegation"]],
+    [
+      "a negation that is taken several times",
+      () => begin.pipe(Pattern.notFollowedBy(B, { times: { min: 2 } } as any)),
+      [
+        "notFollowedBy B",
+        "count"
+      ]
+    ],
+    ["a negation that may be left out", () => begin.pipe(Pattern.notNext(B, { optional: true } as any)), [
+      "notNext B",
+      "count"
+    ]],
+    ["a loop over a group at most zero times", () => begin.pipe(Pattern.group({ times: { min: 0, max: 0 } })), [
+      "group of a",
+      "count"
+    ]],
+    ["a consecutive group without a loop", () => begin.pipe(Pattern.group({ consecutive: true })), ["group", "count"]],
+    [
+      "a group that is consecutive and allows combinations",
+      () => begin.pipe(Pattern.group({ times: { min: 1 }, consecutive: true, allowCombinations: true })),
+      [
+        "group",
+        "greedyCombinations"
+      ]
+    ],
+    [
+      "a window of no time",
+      () => Either.getOrThrowWith(Pattern.check(begin.pipe(Pattern.within(0))), (error) => error),
+      [
+        "the pattern",
+        "duration"
+      ]
+    ],
+    [
+      "maximal inside of a group",
+      () =>
+        Pattern.begin("a", A, { times: { min: 1, max: 2 }, greedy: true, maximal: true }).pipe(
+          Pattern.group({ times: { min: 2 } })
+        ),
+      ["a", "maximal"]
+    ],
+    ["a part that skips", () => Pattern.begin("b", B).pipe(Pattern.followedByPattern(begin.pipe(Pattern.skipToNext))), [
+      "a",
+      "nested"
+    ]],
     ["a negative count", () => Pattern.begin("a", A, { times: { min: -1 } }), ["a", "count"]],
     ["at most zero times", () => Pattern.begin("a", A, { times: { min: 0, max: 0 } }), ["a", "count"]],
     ["a fractional count", () => Pattern.begin("a", A, { times: { min: 1.5 } }), ["a", "count"]],
@@ -113,6 +172,16 @@ describe("Pattern: what is refused once it is whole", () => {
     const pattern = begin.pipe(Pattern.next("b", B, { within: 6 }))
     assert.deepStrictEqual(illegal(pattern.pipe(Pattern.within(5))), ["b", "gap"])
     assert.isTrue(Either.isRight(Pattern.check(pattern.pipe(Pattern.within(6)))))
+    const loop = Pattern.begin("a", A, { times: { min: 1, within: 6 } })
+    assert.deepStrictEqual(illegal(loop.pipe(Pattern.within(5))), ["a", "gap"])
+    const group = begin.pipe(Pattern.group({ times: { min: 1, within: 6 } }))
+    assert.deepStrictEqual(illegal(group.pipe(Pattern.within(5))), ["group of a", "gap"])
+    assert.isTrue(Either.isRight(Pattern.check(group.pipe(Pattern.within(6)))))
+    const inside = Pattern.or(loop, Pattern.begin("b", B)).pipe(Pattern.group({ optional: true }))
+    assert.deepStrictEqual(illegal(Pattern.begin("c", C).pipe(Pattern.followedByPattern(inside), Pattern.within(5))), [
+      "a",
+      "gap"
+    ])
   })
 
   it("a step that is skipped to and does not exist, or at which every match begins", () => {
@@ -124,6 +193,11 @@ describe("Pattern: what is refused once it is whole", () => {
   it("a condition on a step that does not exist", () => {
     const where = Condition.compare(Condition.field("x"), "=", Condition.last("z", "x"))
     assert.deepStrictEqual(illegal(Pattern.begin("a", A, { where })), ["a", "unknownStep"])
+    assert.deepStrictEqual(illegal(Pattern.begin("a", A, { times: { min: 1 }, until: where })), ["a", "unknownStep"])
+    const not = Pattern.begin("a", A).pipe(Pattern.notNext(B, { where: Condition.not(Condition.all(where)) }))
+    assert.deepStrictEqual(illegal(not), ["notNext B", "unknownStep"])
+    const joined = begin.pipe(Pattern.followedBy("b", B, { where: Condition.joined("x", "z") }))
+    assert.deepStrictEqual(illegal(joined), ["b", "unknownStep"])
   })
 
   it("a maximal loop that nothing closes", () => {

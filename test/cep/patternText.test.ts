@@ -41,8 +41,54 @@ describe("PatternText: what a text means", () => {
     ["(A -> B){2}", "ABAB", ["A0 B1 A2 B3"]],
     ["A -> (B => C | D)", "ABCD", ["A0 B1 C2", "A0 B1 D3"].slice(0, 1)],
     ["\"A\" -> \"B\" within 1 s", "AB", []],
-    ["A -> B within 2 seconds", "AB", ["A0 B1"]]
+    ["A -> B within 2 seconds", "AB", ["A0 B1"]],
+    ["A -> B within 1.5 s", "AXB", []],
+    ["A -> B within 1.5 s", "AB", ["A0 B1"]],
+    ["  A\t->\nB  ", "AXB", ["A0 B2"]],
+    ["A -> !* -> B", "AXBAB", ["A3 B4"]],
+    ["A => !* -> B", "AXBAB", []],
+    ["A -> !\"B\" -> C", "ABCAC", ["A3 C4"]],
+    ["A{1,}", "A", ["A0"]],
+    ["A -> B{,1} => C", "ABC", ["A0 B1 C2"]],
+    ["A -> B{,1} => C", "AC", ["A0 C1"]],
+    ["A -> any:*{2} => B", "AXYB", ["A0 any1 any2 B3"]],
+    ["(A)", "A", ["A0"]],
+    ["(A -> B)? -> C", "C", ["C0"]],
+    ["(A => B)+ => C", "ABABC", ["A0 B1 A2 B3 C4", "A2 B3 C4"]],
+    ["(A => B)* -> C", "C", ["C0"]],
+    ["(A | B) & C", "CXB", ["C0 B2"]],
+    ["A | (B & C)", "CB", ["C0 B1"]],
+    ["within -> A", "A", []],
+    ["a-b->A", "A", []],
+    ["A -> A -> A", "AAA", ["A0 A21 A32"]],
+    ["* -> *", "XY", ["any0 any21"]]
   ])("%s in %s", (text, letters, expected) => assert.deepStrictEqual(matches(text, letters), expected))
+
+  it.each([
+    ["ms", 1],
+    ["milli", 1],
+    ["millis", 1],
+    ["millisecond", 1],
+    ["milliseconds", 1],
+    ["s", 1_000],
+    ["sec", 1_000],
+    ["second", 1_000],
+    ["seconds", 1_000],
+    ["min", 60_000],
+    ["minute", 60_000],
+    ["minutes", 60_000],
+    ["h", 3_600_000],
+    ["hour", 3_600_000],
+    ["hours", 3_600_000],
+    ["d", 86_400_000],
+    ["day", 86_400_000],
+    ["days", 86_400_000],
+    ["week", 604_800_000],
+    ["weeks", 604_800_000]
+  ])("2 %s", (unit, millis) => {
+    assert.strictEqual(parse(`A within 2 ${unit}`).definition.within, 2 * millis)
+    assert.strictEqual(parse(`A within 2${unit}`).definition.within, 2 * millis)
+  })
 })
 
 describe("PatternText: errors point at the character", () => {
@@ -63,6 +109,32 @@ describe("PatternText: errors point at the character", () => {
     ["A within 0 s", 11, "more than no time"],
     ["A & !B", 4, "an event, *, or (: only what stands between arrows can be negated"],
     ["A ~> !B -> C", 5, "-> or => before a negation"],
+    ["A -> !(B) -> C", 6, "an event or *"],
+    ["A -> !", 6, "an event or *"],
+    ["A -> !B{2} -> C", 7, "an arrow (-> => ~>), & | or the end"],
+    ["A -> !x:B -> C", 7, "an arrow (-> => ~>), & | or the end"],
+    ["(A | !B)", 5, "an event, *, or (: only what stands between arrows can be negated"],
+    ["A{2}{3}", 4, "an arrow (-> => ~>), & | or the end"],
+    ["A+?", 2, "an arrow (-> => ~>), & | or the end"],
+    ["A{-1}", 2, "a count or a comma"],
+    ["A{1.5}", 3, "a comma or }"],
+    ["A{,0}", 3, "at least 1"],
+    ["A{1,x}", 4, "}"],
+    ["x:(A -> B)", 2, "an event or *"],
+    ["x: -> B", 3, "an event or *"],
+    ["A | ", 4, "an event, *, or ("],
+    ["A &", 3, "an event, *, or ("],
+    ["()", 1, "an event, *, or ("],
+    ["(A B)", 3, "an arrow (-> => ~>), & | or )"],
+    ["A)", 1, "an arrow (-> => ~>), & | or the end"],
+    ["A = B", 2, "an arrow (-> => ~>), & | or the end"],
+    ["A - > B", 2, "an arrow (-> => ~>), & | or the end"],
+    ["7 -> B", 0, "an event, *, or ("],
+    ["\"\"", 1, "a name"],
+    ["(A within 1 s)", 3, "an arrow (-> => ~>), & | or )"],
+    ["A within 1 s -> B", 13, "an arrow (-> => ~>), & | or the end"],
+    ["A within -1 s", 9, "a number"],
+    ["A within 5 constructor", 11, "a unit of time: ms, s, minutes, hours, days or weeks"],
     ["x:A -> x:B", 7, "a name that no other step has, for \"x\" is taken"],
     ["\"A", 2, "a closing \""]
   ])("%s", (text, position, expected) => {
@@ -74,6 +146,19 @@ describe("PatternText: errors point at the character", () => {
   it("what is well written and no pattern names the step", () => {
     const error = Either.getOrThrow(Either.flip(PatternText.parse("A -> !B")))
     assert.deepInclude(error, { _tag: "InvalidPattern", step: "notFollowedBy B", reason: "trailingNegation" })
+    const refused = (text: string) => {
+      const { reason, step }: any = Either.getOrThrow(Either.flip(PatternText.parse(text)))
+      return [step, reason]
+    }
+    assert.deepStrictEqual(refused("!A -> B"), ["notFollowedBy A", "leadingNegation"])
+    assert.deepStrictEqual(refused("A -> (B -> !C) -> A"), ["notFollowedBy C", "trailingNegation"])
+    assert.deepStrictEqual(refused("A{99999999999999999999}"), ["A", "count"])
+    assert.deepStrictEqual(refused("(A?)+"), ["group of A", "emptyPart"])
+    assert.deepStrictEqual(refused("A? | B"), ["or of A, B", "emptyPart"])
+    assert.deepStrictEqual(refused("valueOf"), ["valueOf", "name"])
+    assert.deepStrictEqual(parse("x:valueOf").definition.elements.map((one: any) => [one.name, one.tags]), [
+      ["x", ["valueOf"]]
+    ])
   })
 
   it("events that are not known", () => {

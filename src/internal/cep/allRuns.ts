@@ -37,6 +37,8 @@ export class AllRuns implements Runs.Host {
   private readonly settings: Compile.Bounded
   private readonly host: Host
   private last: Array<Path> | undefined
+  /** Keys whose oldest run made room for another key's: what it held back may be reported. */
+  private readonly robbed: Set<Runs.Runs> = new Set()
   private now = -Infinity
 
   constructor(settings: Compile.Bounded, host: Host) {
@@ -55,6 +57,13 @@ export class AllRuns implements Runs.Host {
     if (known === undefined) {
       if (!runs.isEmpty) this.keys.set(key, runs)
     } else if (runs.isEmpty) this.keys.delete(key)
+    if (this.robbed.size === 0) return
+    for (const of of this.robbed) {
+      this.last = undefined
+      of.release()
+      if (of.isEmpty) this.keys.delete(of.key)
+    }
+    this.robbed.clear()
   }
 
   /** Time moves on: what is due is done, instant by instant. */
@@ -132,7 +141,7 @@ export class AllRuns implements Runs.Host {
       if (oldest !== undefined) {
         this.host.overflow(oldest.of.key, oldest.path)
         oldest.of.drop(oldest)
-        if (oldest.of !== run.of && oldest.of.isEmpty) this.keys.delete(oldest.of.key)
+        if (oldest.of !== run.of) this.robbed.add(oldest.of)
       }
     }
     this.join(run)

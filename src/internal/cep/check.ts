@@ -32,21 +32,6 @@ export interface Fault {
 /** So many parts of an `and` at most: it has a state for each set of parts that are still to come. */
 export const maxParts = 8
 
-const describe = (element: Element.Element): string => {
-  switch (element._tag) {
-    case "Step":
-      return element.name
-    case "Negation":
-      return `${element.contiguity} ${element.tags.join(" | ") || "*"}`
-    case "Group":
-      return `group of ${Element.stepsOf(element.elements).map((step) => step.name).join(", ")}`
-    default:
-      return `${element._tag === "Or" ? "or" : "and"} of ${
-        element.of.flatMap(Element.stepsOf).map((step) => step.name).join(", ")
-      }`
-  }
-}
-
 /** The first fault of a pattern. Of a `part`, what only the whole can tell is not asked. */
 export const fault = (definition: Element.Definition, part: boolean): Fault | undefined =>
   sequence(definition.elements, "the pattern", true) ?? names(definition) ??
@@ -73,12 +58,12 @@ const sequence = (elements: ReadonlyArray<Element.Element>, where: string, top: 
   const [first] = elements
   if (first === undefined) return { step: where, reason: "emptyPart", problem: "has no step" }
   if (first._tag === "Negation") {
-    return { step: describe(first), reason: "leadingNegation", problem: "has no step before it" }
+    return { step: Element.describe(first), reason: "leadingNegation", problem: "has no step before it" }
   }
   const last = elements.at(-1)
   if (!top && last?._tag === "Negation") {
     return {
-      step: describe(last),
+      step: Element.describe(last),
       reason: "trailingNegation",
       problem: "ends a part of a pattern; only the whole may end with a negation"
     }
@@ -91,7 +76,7 @@ const sequence = (elements: ReadonlyArray<Element.Element>, where: string, top: 
 }
 
 const one = (element: Element.Element, trailing: boolean): Fault | undefined => {
-  const name = describe(element)
+  const name = Element.describe(element)
   switch (element._tag) {
     case "Negation":
       return undefined
@@ -124,7 +109,9 @@ const one = (element: Element.Element, trailing: boolean): Fault | undefined => 
 const step = (element: Element.Step, trailing: boolean): Fault | undefined => {
   const { name } = element
   if (name === "") return { step: name, reason: "name", problem: "must have a name" }
-  if (name === "__proto__") return { step: name, reason: "name", problem: "is a name that objects keep for themselves" }
+  if (name in Object.prototype) {
+    return { step: name, reason: "name", problem: "is a name that objects keep for themselves" }
+  }
   const found = count(element.times, name) ?? duration(element.gap, name, "within")
   if (found !== undefined) return found
   if (element.until.length > 0 && Element.most(element) !== Number.POSITIVE_INFINITY) {
@@ -146,7 +133,7 @@ const conditionsOf = (elements: ReadonlyArray<Element.Element>): ReadonlyArray<r
   elements.flatMap((element): ReadonlyArray<readonly [string, Element.Where]> => {
     switch (element._tag) {
       case "Negation":
-        return element.where.map((where) => [describe(element), where] as const)
+        return element.where.map((where) => [Element.describe(element), where] as const)
       case "Step":
         return [...element.where, ...element.until].map((where) => [element.name, where] as const)
       case "Group":
@@ -182,22 +169,36 @@ const whole = ({ elements, skip, within }: Element.Definition): Fault | undefine
     const negation = trailing(elements).find(({ contiguity }) => contiguity === "notFollowedBy")
     if (negation !== undefined) {
       return {
-        step: describe(negation),
+        step: Element.describe(negation),
         reason: "trailingNegation",
         problem: "ends the pattern, which needs `within`: without it, there is no time at which nothing has followed"
       }
     }
   }
-  for (const { gap, name, times } of steps) {
-    if (within !== undefined && Math.max(gap ?? 0, times?.gap ?? 0) > within) {
-      return { step: name, reason: "gap", problem: "has a gap that is larger than the pattern's window" }
-    }
+  const wide = within === undefined ? undefined : gaps(elements).find(([, gap]) => gap > within)
+  if (wide !== undefined) {
+    return { step: wide[0], reason: "gap", problem: "has a gap that is larger than the pattern's window" }
   }
   if (last?._tag === "Step" && last.maximal && !closes(last, within)) {
     return { step: last.name, reason: "maximal", problem: "is maximal, and nothing closes the loop" }
   }
   return skip._tag === "toFirst" || skip._tag === "toLast" ? skipping(elements, skip, known) : undefined
 }
+
+/** The times between events that are limited, and where. */
+const gaps = (elements: ReadonlyArray<Element.Element>): ReadonlyArray<readonly [step: string, gap: number]> =>
+  elements.flatMap((element): ReadonlyArray<readonly [string, number]> => {
+    switch (element._tag) {
+      case "Negation":
+        return []
+      case "Step":
+        return [[element.name, Math.max(element.gap ?? 0, element.times?.gap ?? 0)]]
+      case "Group":
+        return [[Element.describe(element), element.times?.gap ?? 0], ...gaps(element.elements)]
+      default:
+        return element.of.flatMap(gaps)
+    }
+  })
 
 const closes = (step: Element.Step, within: number | undefined): boolean =>
   within !== undefined || step.gap !== undefined || step.times?.gap !== undefined || step.times?.max !== undefined ||

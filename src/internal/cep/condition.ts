@@ -29,7 +29,8 @@ export type SoFar = { readonly [step: string]: unknown }
 
 export type Test = (event: any, soFar: any, own: any) => boolean
 
-export const ScalarSchema = Schema.Union(Schema.String, Schema.Number, Schema.Boolean, Schema.Null)
+/** What JSON has no word for, as the infinite, cannot be stored. */
+export const ScalarSchema = Schema.Union(Schema.String, Schema.JsonNumber, Schema.Boolean, Schema.Null)
 
 export const ValueSchema: Schema.Schema<Value> = Schema.Union(
   Schema.TaggedStruct("Field", { path: Schema.String }),

@@ -128,6 +128,22 @@ export const stepsOf = (elements: ReadonlyArray<Element>): ReadonlyArray<Step> =
     }
   })
 
+/** What an error calls an element. */
+export const describe = (element: Element): string => {
+  switch (element._tag) {
+    case "Step":
+      return element.name
+    case "Negation":
+      return `${element.contiguity} ${element.tags.join(" | ") || "*"}`
+    case "Group":
+      return `group of ${stepsOf(element.elements).map((step) => step.name).join(", ")}`
+    default:
+      return `${element._tag === "Or" ? "or" : "and"} of ${
+        element.of.flatMap(stepsOf).map((step) => step.name).join(", ")
+      }`
+  }
+}
+
 /** How the events of a step are shown in a match. */
 export interface Shape {
   readonly many: boolean

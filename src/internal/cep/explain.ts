@@ -55,5 +55,6 @@ const label = (wait: Compile.Wait, first: boolean): string => {
     wait.gap === Infinity ? "" : `< ${wait.gap} ms`
   ].filter((mark) => mark !== "")
   const text = `${how}${wait.step}${marks.length === 0 ? "" : ` (${marks.join(", ")})`}`
-  return text.replace(/"/g, "#quot;")
+  // what would end a label, or mean something in it, is told by its number
+  return text.replace(/\s+/g, " ").replace(/["#`]/g, (sign) => `#${sign.charCodeAt(0)};`)
 }

@@ -5,7 +5,7 @@ import type { InvalidPattern, Pattern } from "../../cep/Pattern.ts"
 import type * as Event from "../../event/Event.ts"
 import * as Check from "./check.ts"
 import type * as Element from "./element.ts"
-import { stepsOf } from "./element.ts"
+import { describe, stepsOf } from "./element.ts"
 import { tagsOfType } from "../event/eventTypes.ts"
 
 /** How patterns are made of elements, and what is refused then. */
@@ -145,10 +145,17 @@ export const negation = (
   refuse: Refuse,
   contiguity: Element.Negation["contiguity"],
   event: Event.Any,
-  options: Pick<GivenStep, "where" | "join"> = {}
+  { join, where: given, ...others }: GivenStep = {}
 ): Element.Negation => {
-  const { tags, where } = step(refuse, "next", `${contiguity} of an event`, event, options)
-  return { _tag: "Negation", contiguity, tags, where }
+  const { tags, where } = step(refuse, "next", `${contiguity} of an event`, event, { join, where: given })
+  const negation: Element.Negation = { _tag: "Negation", contiguity, tags, where }
+  const [other] = Object.entries(others).filter(([, value]) => value !== undefined)
+  if (other === undefined) return negation
+  throw refuse({
+    step: describe(negation),
+    reason: "count",
+    problem: `is a negation: it asks \`where\` and \`join\`, and has no \`${other[0]}\``
+  })
 }
 
 /** The elements of a pattern that becomes a part of another. */

@@ -269,7 +269,10 @@ export class Runs {
   /** Puts a run among the others. */
   keep(run: Run): void {
     this.size++
-    this.bucket(run.state).runs.push(run)
+    const { runs } = this.bucket(run.state)
+    // those that a cap has dropped are still among them, until an event comes that concerns them
+    if (runs.length > 64 + 2 * this.size) compact(runs)
+    runs.push(run)
   }
 
   schedule(run: Run): void {
@@ -345,7 +348,8 @@ export class Runs {
     this.release()
   }
 
-  private release(): void {
+  /** Reports what is held back by nothing that began earlier. */
+  release(): void {
     for (let first = this.held[0]; first !== undefined; first = this.held[0]) {
       const { path } = first
       for (const { runs } of this.buckets) {

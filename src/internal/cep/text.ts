@@ -12,21 +12,21 @@ export class Unexpected {
   }
 }
 
-const units: Record<string, number> = {
-  ms: 1,
-  milli: 1,
-  millisecond: 1,
-  s: 1_000,
-  sec: 1_000,
-  second: 1_000,
-  min: 60_000,
-  minute: 60_000,
-  h: 3_600_000,
-  hour: 3_600_000,
-  d: 86_400_000,
-  day: 86_400_000,
-  week: 604_800_000
-}
+const units: ReadonlyMap<string, number> = new Map([
+  ["ms", 1],
+  ["milli", 1],
+  ["millisecond", 1],
+  ["s", 1_000],
+  ["sec", 1_000],
+  ["second", 1_000],
+  ["min", 60_000],
+  ["minute", 60_000],
+  ["h", 3_600_000],
+  ["hour", 3_600_000],
+  ["d", 86_400_000],
+  ["day", 86_400_000],
+  ["week", 604_800_000]
+])
 
 const word = /[\p{L}_$][\p{L}\p{N}_.$-]*/uy
 const number = /\d+(?:\.\d+)?/y
@@ -110,7 +110,7 @@ export const parse = (text: string, tags: ReadonlySet<string> | undefined): Elem
     space()
     const position = at
     const unit = readWord() ?? fail("a unit of time: ms, s, minutes, hours, days or weeks")
-    const millis = units[unit] ?? units[unit.replace(/s$/, "")]
+    const millis = units.get(unit) ?? units.get(unit.replace(/s$/, ""))
     if (millis === undefined) return fail("a unit of time: ms, s, minutes, hours, days or weeks", position)
     return count === 0 ? fail("more than no time", position) : count * millis
   }
@@ -128,7 +128,7 @@ export const parse = (text: string, tags: ReadonlySet<string> | undefined): Elem
       return [{
         _tag: "Negation",
         contiguity: contiguity === "next" ? "notNext" : "notFollowedBy",
-        tags: tag(),
+        tags: tag("an event or *"),
         where: []
       }]
     }
@@ -152,11 +152,11 @@ export const parse = (text: string, tags: ReadonlySet<string> | undefined): Elem
       : [{ _tag: "And", contiguity: "followedBy", inner: "followedBy", of: parts }]
   }
 
-  const tag = (): ReadonlyArray<string> => {
+  const tag = (expected: string): ReadonlyArray<string> => {
     const position = (space(), at)
     if (take("*")) return []
     const name = take("\"") ? quoted() : readWord()
-    if (name === undefined) return fail("an event, *, or (")
+    if (name === undefined) return fail(expected)
     if (tags !== undefined && !tags.has(name)) fail(`one of the events ${[...tags].join(", ")}`, position)
     return [name]
   }
@@ -182,7 +182,7 @@ export const parse = (text: string, tags: ReadonlySet<string> | undefined): Elem
     const position = (space(), at)
     if (is("!")) fail("an event, *, or (: only what stands between arrows can be negated")
     const given = label()
-    const tags = tag()
+    const tags = tag(given === undefined ? "an event, *, or (" : "an event or *")
     const name = given ?? unique(tags[0] ?? "any", false, position)
     return [{
       _tag: "Step",
