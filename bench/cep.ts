@@ -3,7 +3,8 @@
  * what is kept of long streams. Each pair of sides finds the very same number of matches, or the bench ends with an error.
  *
  * The peers run on Java in processes of their own, warmed up, and pass by turns with ours (`bench/peers/java`). One that does not
- * end within a minute is stopped, and the rate that it had so far counts. Without Java and Maven they are left out.
+ * end within a minute is stopped, and the rate that it had so far counts. Without Java and Maven they are left out, and ours
+ * runs alone.
  */
 import * as EventBus from "effect-skald/bus/EventBus"
 import * as Matcher from "effect-skald/cep/Matcher"
@@ -12,48 +13,47 @@ import * as Rules from "effect-skald/cep/Rules"
 import * as Event from "effect-skald/event/Event"
 import { Effect, Layer, ManagedRuntime, Schema } from "effect"
 import * as Kit from "./kit.ts"
-import { type Engine, missing } from "./support/javaPeer.ts"
+import { duel } from "./support/duel.ts"
 import * as Cases from "./support/patternCases.ts"
 import * as SlidingCount from "./support/slidingCount.ts"
 
 // ------------------------------------------------------------------------------------------------------------ patterns
 
-const without = missing()
-if (without !== undefined) console.error(`Esper and Flink CEP are left out: ${without}.`)
-
-const engines: ReadonlyArray<Engine> = ["Esper", "Flink CEP"]
 const names = { Esper: "Esper 8.9, its pattern", "Flink CEP": "Flink CEP 1.20, its automaton" }
 const recognize = "Esper 8.9, match_recognize"
 
 const against = (name: string, form: Cases.Form, esper = names.Esper): ReadonlyArray<Kit.Case> =>
-  without !== undefined
-    ? [Kit.measure(name, { rounds: 5, warmups: 0, ours: Cases.duel(form).ours })]
-    : engines.map((engine) =>
-      Kit.compare(`${name}, against ${engine}`, {
-        goal: 1,
-        rounds: 5,
-        warmups: 0,
-        peer: engine === "Esper" ? esper : names[engine],
-        ...Cases.duel(form, { engine })
-      })
-    )
+  (["Esper", "Flink CEP"] as const).map((engine) =>
+    Kit.compare(`${name}, against ${engine}`, {
+      goal: 1,
+      rounds: 5,
+      warmups: 0,
+      peer: engine === "Esper" ? esper : names[engine],
+      ...duel(form, { engine })
+    })
+  )
+
+const wide = duel(Cases.any(10_000))
+const narrow = duel(Cases.any(100))
 
 const patterns = [
   ...[100, 1_000, 10_000].flatMap((window) => against(`A;B;C;D, window of ${window} events`, Cases.any(window))),
-  ...without === undefined
-    ? [Kit.compare("A;B;C;D, window of 1000 events, against a join that waits for D", {
-      rounds: 3,
-      warmups: 0,
-      peer: "Esper 8.9, unidirectional join from D",
-      ...Cases.duel(Cases.any(1_000), { engine: "Esper", form: "anyJoin" })
-    })]
-    : [],
+  Kit.compare("A;B;C;D, window of 1000 events, against a join that waits for D", {
+    rounds: 3,
+    warmups: 0,
+    peer: "Esper 8.9, unidirectional join from D",
+    ...duel(Cases.any(1_000), { engine: "Esper", form: "anyJoin" })
+  }),
   Kit.compare("A;B;C;D, window of 10000 events against 100", {
     goal: 0.5,
     rounds: 5,
     peer: "the same, window of 100",
-    ours: Cases.duel(Cases.any(10_000)).ours,
-    theirs: Cases.duel(Cases.any(100)).ours
+    ours: wide.ours,
+    theirs: narrow.ours,
+    end: async () => {
+      await wide.end()
+      await narrow.end()
+    }
   }),
   ...against("A -> B -> C by key, matches for 1 event in 20", Cases.relaxed),
   ...against("A B C strict", Cases.strict, recognize),

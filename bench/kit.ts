@@ -38,6 +38,12 @@ export interface Case {
   readonly theirs: Side<any> | undefined
   readonly rounds: number | undefined
   readonly warmups: number | undefined
+  /** Why the peer cannot run on this machine, if it cannot: ours runs alone then. Asked when the case's turn comes. */
+  readonly lacks: (() => string | undefined) | undefined
+  /** What else is to be said of the rounds, after the last. */
+  readonly also: (() => Readonly<Record<string, string | number>>) | undefined
+  /** Releases what the case held for all its rounds, whether they failed or not. */
+  readonly end: (() => void | Promise<void>) | undefined
 }
 
 interface Options {
@@ -49,6 +55,9 @@ interface Options {
   readonly rounds?: number | undefined
   /** How many rounds are thrown away first, where the default of the runner does not fit. */
   readonly warmups?: number | undefined
+  readonly lacks?: (() => string | undefined) | undefined
+  readonly also?: (() => Readonly<Record<string, string | number>>) | undefined
+  readonly end?: (() => void | Promise<void>) | undefined
 }
 
 const options = (name: string, given: Options) => ({
@@ -58,7 +67,10 @@ const options = (name: string, given: Options) => ({
   better: given.better ?? "higher",
   goal: given.goal,
   rounds: given.rounds,
-  warmups: given.warmups
+  warmups: given.warmups,
+  lacks: given.lacks,
+  also: given.also,
+  end: given.end
 })
 
 /** A case against a peer: the goal is a ratio, and a bigger ratio is always better. */
@@ -85,6 +97,7 @@ export interface Result {
   readonly peerValue: number | null
   readonly ratio: number | null
   readonly goal: number | null
+  readonly also?: Readonly<Record<string, string | number>>
 }
 
 /** How a case is run. */
@@ -140,33 +153,43 @@ const round = async (side: Side<any>, context: Settings): Promise<number> => {
  * machine. The ratio is ours to the peer's where higher is better, the peer's to ours where lower is.
  */
 export const run = async (bench: string, item: Case, using: Settings): Promise<Result> => {
+  const lacking = item.theirs === undefined ? undefined : item.lacks?.()
+  const peer = lacking === undefined ? item.theirs : undefined
   const ours: Array<number> = []
   const theirs: Array<number> = []
   const rounds = Math.max(
     1,
     using.quick ? Math.min(item.rounds ?? using.rounds, using.rounds) : item.rounds ?? using.rounds
   )
-  for (let index = -(item.warmups ?? using.warmups); index < rounds; index++) {
-    const turns: Array<readonly [Side<any>, Array<number>]> = [[item.ours, ours]]
-    if (item.theirs !== undefined) turns.push([item.theirs, theirs])
-    if (index % 2 !== 0) turns.reverse()
-    for (const [side, values] of turns) {
-      const value = await round(side, using)
-      if (index >= 0) values.push(value)
+  let also: Record<string, string | number> = lacking === undefined ? {} : { "left out": lacking }
+  try {
+    for (let index = -(item.warmups ?? using.warmups); index < rounds; index++) {
+      const turns: Array<readonly [Side<any>, Array<number>]> = [[item.ours, ours]]
+      if (peer !== undefined) turns.push([peer, theirs])
+      if (index % 2 !== 0) turns.reverse()
+      for (const [side, values] of turns) {
+        const value = await round(side, using)
+        if (index >= 0) values.push(value)
+      }
+      using.onRound?.(`${bench} · ${item.name} · ${index < 0 ? "warm-up" : `round ${index + 1} of ${rounds}`}`)
     }
-    using.onRound?.(`${bench} · ${item.name} · ${index < 0 ? "warm-up" : `round ${index + 1} of ${rounds}`}`)
+    also = { ...also, ...item.also?.() }
+  } finally {
+    await item.end?.()
   }
   const value = median(ours)
-  const peerValue = item.theirs === undefined ? null : median(theirs)
+  const peerValue = peer === undefined ? null : median(theirs)
   return {
     bar: item.bar ?? bench,
     case: item.name,
     unit: item.unit,
     ours: value,
-    peer: item.peer ?? null,
+    peer: peer === undefined ? null : item.peer ?? null,
     peerValue,
     ratio: peerValue === null ? null : item.better === "higher" ? value / peerValue : peerValue / value,
-    goal: item.goal ?? null
+    // a goal of a ratio says nothing of a rate
+    goal: lacking === undefined ? item.goal ?? null : null,
+    ...(Object.keys(also).length === 0 ? {} : { also })
   }
 }
 
@@ -206,5 +229,18 @@ export const table = (rows: ReadonlyArray<readonly [Case, Result]>): string => {
     line.map((cell, column) => right.has(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!))
       .join("  ").trimEnd()
   const [head, ...body] = lines
-  return [print(head!), widths.map((width) => "-".repeat(width)).join("  ").trimEnd(), ...body.map(print)].join("\n")
+  const notes = rows.filter(([, { also }]) => also !== undefined).map(([, result]) =>
+    `${result.case}: ${
+      Object.entries(result.also!).map(([name, value]) =>
+        `${name} ${typeof value === "number" ? number(value) : value}`
+      )
+        .join(", ")
+    }`
+  )
+  return [
+    print(head!),
+    widths.map((width) => "-".repeat(width)).join("  ").trimEnd(),
+    ...body.map(print),
+    ...(notes.length === 0 ? [] : ["", ...notes])
+  ].join("\n")
 }

@@ -109,6 +109,41 @@ describe("bench kit", () => {
     assert.include(await Kit.run("self", idle, settings).then(() => "", String), "0 units of work")
   })
 
+  it("says what else there is of the rounds, and ends the case", async () => {
+    const { settings, side } = machine()
+    let ended = 0
+    const item = Kit.compare("known", {
+      peer: "them",
+      ours: side("ours", () => 100),
+      theirs: side("theirs", () => 200),
+      also: () => ({ matches: 1_234, them: "stopped" }),
+      end: () => {
+        ended++
+      }
+    })
+    const result = await Kit.run("self", item, settings)
+    assert.deepStrictEqual(result.also, { matches: 1_234, them: "stopped" })
+    assert.include(Kit.table([[item, result]]), "known: matches 1,234, them stopped")
+    const failing = { ...item, ours: { run: () => 0 } }
+    assert.include(await Kit.run("self", failing, settings).then(() => "", String), "0 units of work")
+    assert.strictEqual(ended, 2)
+  })
+
+  it("runs ours alone where the peer cannot run, without its goal", async () => {
+    const { settings, side, turns } = machine()
+    const item = Kit.compare("alone", {
+      goal: 2,
+      peer: "them",
+      lacks: () => "there is none",
+      ours: side("ours", () => 100),
+      theirs: side("theirs", () => 200)
+    })
+    const result = await Kit.run("self", item, settings)
+    assert.deepStrictEqual([result.peer, result.ratio, result.goal], [null, null, null])
+    assert.deepStrictEqual(result.also, { "left out": "there is none" })
+    assert.notInclude(turns, "theirs")
+  })
+
   it("names the benches when asked for one that does not exist", () => {
     const root = path.join(import.meta.dirname, "..")
     const run = spawnSync(

@@ -2,6 +2,7 @@
  * Peers that run on Java: built by Maven, one process for each case, told what to do line by line (`bench/peers/java`).
  */
 import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as readline from "node:readline"
@@ -14,8 +15,7 @@ const folder = path.resolve("bench/peers/java")
 const works = (command: string, ...args: ReadonlyArray<string>): boolean =>
   spawnSync(command, args, { stdio: "ignore" }).status === 0
 
-/** Builds them if need be. Answers what is missing, if anything is. */
-export const missing = (): string | undefined => {
+const build = (): string | undefined => {
   if (!works("java", "-version")) return "there is no Java"
   const libs = path.join(folder, "target/libs")
   const classes = path.join(folder, "target/classes/skald/FlinkPeer.class")
@@ -40,6 +40,16 @@ export const missing = (): string | undefined => {
   return built.status === 0 ? undefined : `Maven could not build them: ${built.stdout.slice(0, 500)}`
 }
 
+let lacks: { readonly reason: string | undefined } | undefined
+/** Builds them if need be, the first time. Answers what is missing, if anything is. */
+export const missing = (): string | undefined => {
+  if (lacks === undefined) {
+    lacks = { reason: build() }
+    if (lacks.reason !== undefined) console.error(`Esper and Flink CEP are left out: ${lacks.reason}.`)
+  }
+  return lacks.reason
+}
+
 export interface Answer {
   /** -1 where it did not end. */
   readonly matches: number
@@ -51,7 +61,7 @@ export interface Answer {
   readonly ended: boolean
 }
 
-/** A peer at work on a file of events. */
+/** A peer at work on a file of events. It reads them while ours warms up. */
 export class JavaPeer {
   private readonly child: ReturnType<typeof spawn>
   /** Who waits for the next line. There is one line for each that is asked. */
@@ -85,7 +95,10 @@ export class JavaPeer {
     return JSON.parse(answer) as Answer
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return
+    const closed = once(this.child, "exit")
     this.child.kill()
+    await closed
   }
 }

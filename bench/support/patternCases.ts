@@ -1,16 +1,11 @@
 /**
  * Patterns over made-up events, and what a Java peer is told of them. An event is of one of six types, with a key, a value and a
- * time that grows by one each: nothing is left to chance but what a seed decides.
+ * time that grows by the same each: nothing is left to chance but what a seed decides.
  */
 import * as Matcher from "effect-skald/cep/Matcher"
 import * as Pattern from "effect-skald/cep/Pattern"
 import * as Event from "effect-skald/event/Event"
 import { Schema } from "effect"
-import * as fs from "node:fs"
-import * as os from "node:os"
-import * as path from "node:path"
-import type * as Kit from "../kit.ts"
-import { type Answer, type Engine, JavaPeer } from "./javaPeer.ts"
 
 const fields = { key: Schema.String, value: Schema.Number, at: Schema.Number }
 export const A = Event.make("A", fields)
@@ -35,12 +30,14 @@ export interface Mix {
   readonly d?: number
   readonly n?: number
   readonly keys?: number
+  /** Of time from one event to the next, by default 1. */
+  readonly step?: number
 }
 
 const tags = ["A", "B", "C", "D", "N", "X"]
 
 /** Type, key, value and time of each event, as the file of the peers has them. */
-export const numbers = (size: number, { a = 0, b = 0, c = 0, d = 0, keys = 1, n = 0 }: Mix): Int32Array => {
+export const numbers = (size: number, { a = 0, b = 0, c = 0, d = 0, keys = 1, n = 0, step = 1 }: Mix): Int32Array => {
   const limits = [a, a + b, a + b + c, a + b + c + d, a + b + c + d + n]
   let state = 20_261_121
   const draw = (below: number): number => {
@@ -54,7 +51,7 @@ export const numbers = (size: number, { a = 0, b = 0, c = 0, d = 0, keys = 1, n 
   for (let at = 0; at < size; at++) {
     const drawn = draw(1_000)
     const type = limits.findIndex((limit) => drawn < limit)
-    all.set([type === -1 ? 5 : type, draw(keys), draw(1_000), at], at * 4)
+    all.set([type === -1 ? 5 : type, draw(keys), draw(1_000), at * step], at * 4)
   }
   return all
 }
@@ -82,8 +79,8 @@ export interface Form {
   readonly keyed: boolean
   readonly mix: Mix
   readonly events: number
-  /** Where the case itself finds nothing: what it is compared on before, so that it is known to find the same. */
-  readonly check?: { readonly mix: Mix; readonly events: number } | undefined
+  /** What it is compared on before, so that it is known to find the same even where the case finds nothing or does not end. */
+  readonly check: { readonly mix: Mix; readonly events: number }
 }
 
 const window = (millis: number) => Pattern.within(millis)
@@ -101,7 +98,8 @@ export const any = (millis: number): Form => ({
   keyed: false,
   mix: { a: 333, b: 333, c: 334 },
   events: 500_000,
-  check: { mix: { a: 250, b: 250, c: 250, d: 250 }, events: 200 }
+  // about forty events to a window: each of them is passed on the way, and a peer can still write down all matches
+  check: { mix: { a: 250, b: 250, c: 250, d: 250, step: Math.floor(millis / 40) }, events: 120 }
 })
 const sequence = (millis: number) =>
   Pattern.begin("a", A).pipe(Pattern.followedBy("b", B), Pattern.followedBy("c", C), window(millis))
@@ -111,7 +109,8 @@ export const relaxed: Form = {
   pattern: sequence(2_000),
   keyed: true,
   mix: { a: 100, b: 100, c: 100, keys: 100 },
-  events: 500_000
+  events: 500_000,
+  check: { mix: { a: 100, b: 100, c: 100, keys: 100 }, events: 5_000 }
 }
 export const sparse: Form = {
   form: "relaxed",
@@ -119,7 +118,8 @@ export const sparse: Form = {
   pattern: sequence(20_000),
   keyed: true,
   mix: { a: 4, b: 3, c: 3, keys: 10 },
-  events: 2_000_000
+  events: 2_000_000,
+  check: { mix: { a: 4, b: 3, c: 3, keys: 10 }, events: 50_000 }
 }
 export const strict: Form = {
   form: "strict",
@@ -127,7 +127,8 @@ export const strict: Form = {
   pattern: Pattern.begin("a", A).pipe(Pattern.next("b", B), Pattern.next("c", C)),
   keyed: false,
   mix: { a: 250, b: 250, c: 250 },
-  events: 1_000_000
+  events: 1_000_000,
+  check: { mix: { a: 250, b: 250, c: 250 }, events: 5_000 }
 }
 export const loop: Form = {
   form: "loop",
@@ -138,7 +139,8 @@ export const loop: Form = {
   ),
   keyed: false,
   mix: { a: 150, b: 500, c: 150 },
-  events: 1_000_000
+  events: 1_000_000,
+  check: { mix: { a: 150, b: 500, c: 150 }, events: 5_000 }
 }
 export const negation: Form = {
   form: "negation",
@@ -146,7 +148,8 @@ export const negation: Form = {
   pattern: Pattern.begin("a", A).pipe(Pattern.notFollowedBy(N), Pattern.followedBy("b", B), window(2_000)),
   keyed: true,
   mix: { a: 100, b: 100, n: 100, keys: 100 },
-  events: 500_000
+  events: 500_000,
+  check: { mix: { a: 100, b: 100, n: 100, keys: 100 }, events: 5_000 }
 }
 export const correlated: Form = {
   form: "correlated",
@@ -158,7 +161,8 @@ export const correlated: Form = {
   ),
   keyed: true,
   mix: { a: 100, b: 100, c: 100, keys: 100 },
-  events: 500_000
+  events: 500_000,
+  check: { mix: { a: 100, b: 100, c: 100, keys: 100 }, events: 5_000 }
 }
 
 export const matcherOf = ({ keyed, pattern }: Form): Matcher.Matcher<any, any> =>
@@ -179,102 +183,3 @@ export const pass = (matcher: Matcher.Matcher<any, any>, lists: ReadonlyArray<Re
   }
   return matches
 }
-
-const sized = ({ events }: Form, { quick }: Kit.Context): number => quick ? events / 10 : events
-
-/** Passes until the compilers have had their time. */
-const warmUp = ({ quick }: Kit.Context): number => quick ? 0.5 : 3
-/** On a machine that others keep busy, processor time says more: `SKALD_BENCH_CLOCK=cpu` asks for it, of all threads. */
-const byProcessor = process.env["SKALD_BENCH_CLOCK"] === "cpu"
-const rateOf = ({ cpu, events, seconds }: Answer): number => events / (byProcessor ? cpu : seconds)
-const now = (): number => {
-  if (!byProcessor) return performance.now() / 1_000
-  const { system, user } = process.cpuUsage()
-  return (system + user) / 1_000_000
-}
-
-const longest = ({ quick }: Kit.Context): number => quick ? 2 : 60
-
-/** What is at work ends before the next begins: events of many cases, and as many virtual machines, would be in each other's way. */
-let end = (): void => {}
-
-interface Begun {
-  readonly lists: ReadonlyArray<ReadonlyArray<Ev>>
-  readonly found: number
-  readonly peer: JavaPeer | undefined
-  /** The rate of a peer that was stopped: it comes no further another time. */
-  stopped: number | undefined
-}
-
-const begin = async (form: Form, peerOf: PeerOf | undefined, context: Kit.Context): Promise<Begun> => {
-  end()
-  const matcher = matcherOf(form)
-  const all = numbers(sized(form, context), form.mix)
-  const lists = chunks(all)
-  let found = 0
-  const until = performance.now() + warmUp(context) * 1_000
-  do found = pass(matcher, lists)
-  while (performance.now() < until)
-  if (peerOf === undefined) return { lists, found, peer: undefined, stopped: undefined }
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "skald-cep-"))
-  const file = path.join(folder, "events")
-  fs.writeFileSync(file, all)
-  const peer = new JavaPeer(peerOf.engine, peerOf.form ?? form.form, form.window, file)
-  end = () => {
-    peer.close()
-    fs.rmSync(folder, { recursive: true, force: true })
-    end = () => {}
-  }
-  const small = numbers(form.check?.events ?? 2_000, form.check?.mix ?? form.mix)
-  fs.writeFileSync(path.join(folder, "check"), small)
-  const expected = pass(matcher, chunks(small))
-  if (expected === 0) throw new Error(`"${form.form}" is compared on nothing`)
-  same(peerOf, (await peer.ask(`check ${path.join(folder, "check")}`)).matches, expected)
-  const warm = await peer.ask(`warm ${warmUp(context)} ${longest(context)}`)
-  return { lists, found, peer, stopped: warm.ended ? undefined : rateOf(warm) }
-}
-
-const same = ({ engine }: PeerOf, theirs: number, ours: number): void => {
-  if (theirs !== ours) throw new Error(`${engine} found ${theirs} matches, and ours ${ours}`)
-}
-
-export interface PeerOf {
-  readonly engine: Engine
-  /** Where the peer has several ways to say the same. */
-  readonly form?: string | undefined
-}
-
-/** A form at work, on ours and on a peer, which are to find the same. */
-export const duel = (form: Form, peerOf?: PeerOf) => {
-  const matcher = matcherOf(form)
-  let begun: Begun | undefined
-  const setup = async (context: Kit.Context): Promise<void> => {
-    begun ??= await begin(form, peerOf, context)
-  }
-  const ours: Kit.Side = {
-    setup,
-    value: (_, context) => {
-      const from = now()
-      const found = pass(matcher, begun!.lists)
-      const seconds = now() - from
-      if (found !== begun!.found) throw new Error("not every pass found the same")
-      return sized(form, context) / seconds
-    }
-  }
-  const theirs: Kit.Side = {
-    setup,
-    value: async (_, context) => {
-      const { found, peer, stopped } = begun!
-      if (stopped !== undefined) return stopped
-      const answer = await peer!.ask(`pass ${longest(context)}`)
-      const rate = rateOf(answer)
-      if (answer.ended) same(peerOf!, answer.matches, found)
-      else begun!.stopped = rate
-      return rate
-    }
-  }
-  return { ours, theirs }
-}
-
-/** Ends what the last case began. */
-process.on("exit", () => end())

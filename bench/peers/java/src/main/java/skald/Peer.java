@@ -14,7 +14,7 @@ import java.util.Map;
  * What the bench says to a peer, line by line on standard input, and what it answers, a line of JSON for each:
  *
  * <pre>
- *   check FILE           how many matches there are in a file of events
+ *   check FILE           how many matches there are in a file of events; stopped after a minute
  *   warm SECONDS MOST    passes over the events, none of them counted; stopped after the most
  *   pass SECONDS         one pass with a fresh engine: matches, events, seconds, and those of all its threads; stopped after so many
  * </pre>
@@ -54,7 +54,10 @@ abstract class Peer {
       switch (words[0]) {
         case "check" -> {
           var checked = read(words[1]);
-          answer(pass(form, window, checked), checked.length, took, tookCpu, true);
+          limited(60, () -> {
+            var matches = pass(form, window, checked);
+            answer(matches, checked.length, took, tookCpu, true);
+          });
         }
         case "warm" -> {
           var seconds = words[1].split(" ");
