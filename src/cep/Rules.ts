@@ -11,8 +11,10 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { BusError } from "../bus/BusError.ts"
 import { EventBus, type PublishError } from "../bus/EventBus.ts"
@@ -202,7 +204,8 @@ export const layerEmpty: Layer.Layer<Rules, never, EventBus> = Layer.effect(
 export type RuleError = InvalidInput | BusError
 
 /**
- * A rule, as long as the scope lasts. It takes the place of one of the same name, and begins with the next event.
+ * A rule, as long as the scope lasts. It takes the place of one of the same name, and begins with the next event: what the other
+ * has found and not acted on yet is acted on by this one.
  *
  * @since 0.1.0
  * @category constructors
@@ -235,6 +238,8 @@ export const run: {
       types: Event.storedTypes(events),
       maxMatches: options.maxMatches ?? defaultMaxMatches
     }
+    // one that takes its place ends it
+    const acting = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
     yield* Subscription.runSelect(Internal.subjectOf(name), {
       ...options,
       select: Internal.subjectOf(name),
@@ -248,9 +253,9 @@ export const run: {
           if (Either.isLeft(match)) return Effect.die(match.left)
           return options.action(match.right, { ...sent, events, delivery })
         })
-    })
+    }).pipe(Scope.extend(acting))
     yield* Effect.acquireRelease(
-      rules.feed.add(definition),
+      rules.feed.add(definition, Scope.close(acting, Exit.void)),
       () => rules.feed.remove(definition)
     )
   })

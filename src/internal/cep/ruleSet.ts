@@ -1,4 +1,5 @@
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
@@ -56,7 +57,7 @@ type Session =
 interface Working {
   readonly definition: Definition
   readonly session: Session
-  readonly counts: { detected: number; cut: number; undecodable: number }
+  readonly counts: Counts
   paused: boolean
 }
 
@@ -67,6 +68,18 @@ export interface Stats extends Matcher.Stats {
   readonly cut: number
   readonly undecodable: number
 }
+
+interface Counts {
+  detected: number
+  cut: number
+  undecodable: number
+}
+
+const Counted: Schema.Schema<{ readonly counted?: Counts | undefined }> = Schema.Struct({
+  counted: Schema.optional(
+    Schema.mutable(Schema.Struct({ detected: Schema.Number, cut: Schema.Number, undecodable: Schema.Number }))
+  )
+})
 
 export interface Snapshot {
   readonly [rule: string]: unknown
@@ -95,7 +108,7 @@ export class RuleSet {
     const rule: Working = {
       definition,
       session: session ?? opened(definition),
-      counts: { detected: 0, cut: 0, undecodable: 0 },
+      counts: { detected: 0, cut: 0, undecodable: 0, ...session && countsOf(from) },
       paused: false
     }
     this.#rules.set(definition.name, rule)
@@ -176,18 +189,21 @@ export class RuleSet {
 
   snapshot(): Snapshot {
     return Object.fromEntries(
-      Array.from(this.#rules, ([name, { definition, session }]) => [
+      Array.from(this.#rules, ([name, { counts, definition, session }]) => [
         name,
-        Schema.encodeSync(snapshotOf(definition, this.#ids))(session.snapshot() as Kept)
+        { ...Schema.encodeSync(snapshotOf(definition, this.#ids))(session.snapshot() as Kept), counted: { ...counts } }
       ])
     )
   }
 
   /** Those that are here go on from a snapshot. Answers those that it does not know, or knows otherwise: they begin anew. */
   restore(from: Snapshot): ReadonlyArray<string> {
-    return [...this.#rules.values()].flatMap(({ definition }) =>
-      this.add(definition, from[definition.name]) ? [] : [definition.name]
-    )
+    return [...this.#rules.values()].flatMap(({ definition, paused }) => {
+      const { name } = definition
+      const known = this.add(definition, from[name])
+      this.pause(name, paused)
+      return known ? [] : [name]
+    })
   }
 
   #collect(rule: Working, outputs: ReadonlyArray<Matcher.Output<any, any>>, all: Array<Detected>): void {
@@ -252,6 +268,9 @@ const eventsOf = (definition: Definition, ids: WeakMap<object, string>): Schema.
   )
 
 type Kept = { readonly fingerprint: string }
+
+const countsOf = (from: unknown): Counts | undefined =>
+  Option.getOrUndefined(Schema.decodeUnknownOption(Counted)(from))?.counted
 
 const snapshotOf = (definition: Definition, ids: WeakMap<object, string>): Schema.Schema<Kept, any> =>
   (definition.history === undefined ? Matcher.SnapshotOf : History.SnapshotOf)(eventsOf(definition, ids)) as any

@@ -30,7 +30,8 @@ export const subjectOf = (rule: string): string => `rule.${rule}`
 
 /** What feeds the rules do to them. One at a time. */
 export interface Feed {
-  readonly add: (definition: RuleSet.Definition) => Effect.Effect<void, InvalidInput>
+  /** In place of one of the same name, whose `end` is run before: from then on it acts on nothing. */
+  readonly add: (definition: RuleSet.Definition, end?: Effect.Effect<void>) => Effect.Effect<void, InvalidInput>
   /** Unless another has taken its place. */
   readonly remove: (definition: RuleSet.Definition) => Effect.Effect<void>
   readonly push: (facts: Iterable<RuleSet.Fact>) => Effect.Effect<void, PublishError>
@@ -44,7 +45,7 @@ export const make = (bus: Bus): Service => {
   const rules = new RuleSet.RuleSet((rule, told) => {
     unheard.push([rule, told])
   })
-  const definitions = new Map<string, RuleSet.Definition>()
+  const working = new Map<string, { readonly definition: RuleSet.Definition; readonly end: Effect.Effect<void> }>()
   const turn = Effect.unsafeMakeSemaphore(1).withPermits(1)
   /** Found, and not published yet. */
   let pending: Array<RuleSet.Detected> = []
@@ -87,18 +88,25 @@ export const make = (bus: Bus): Service => {
     ))
 
   const feed: Feed = {
-    add: (definition) => {
-      const problem = Faults.nameProblem(definition.name)
+    add: (definition, end = Effect.void) => {
+      const { name } = definition
+      const problem = Faults.nameProblem(name)
       if (problem !== undefined) return refuse(problem)
-      return turn(Effect.sync(() => {
-        definitions.set(definition.name, definition)
-        rules.add(definition)
-      }))
+      return Effect.suspend(() => {
+        const earlier = working.get(name)
+        working.set(name, { definition, end })
+        return Effect.zipRight(
+          earlier === undefined ? Effect.void : earlier.end,
+          turn(Effect.sync(() => {
+            if (working.get(name)?.definition === definition) rules.add(definition)
+          }))
+        )
+      })
     },
     remove: (definition) =>
       turn(Effect.sync(() => {
-        if (definitions.get(definition.name) !== definition) return
-        definitions.delete(definition.name)
+        if (working.get(definition.name)?.definition !== definition) return
+        working.delete(definition.name)
         rules.remove(definition.name)
       })),
     push: (facts) =>
