@@ -1,0 +1,76 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Schema, Scope, TestClock } from "effect"
+import * as EventBus from "effect-skald/bus/EventBus"
+import * as Inbox from "effect-skald/bus/Inbox"
+import * as Pattern from "effect-skald/cep/Pattern"
+import * as Rules from "effect-skald/cep/Rules"
+import * as Event from "effect-skald/event/Event"
+
+const Failed = Event.make("Failed", { user: Schema.String, at: Schema.Number })
+const Login = Event.make("Login", { user: Schema.String, at: Schema.Number })
+const guessed = Pattern.begin("failures", Failed, { times: { min: 2, max: 2 } }).pipe(
+  Pattern.followedBy("login", Login),
+  Pattern.within("1 minute")
+)
+
+const base = Rules.layerEmpty.pipe(
+  Layer.provideMerge(Layer.mergeAll(EventBus.layerMemory, Inbox.layerMemory))
+)
+const rule = (action: (text: string) => Effect.Effect<void>) =>
+  Rules.run("guessed", {
+    pattern: guessed,
+    timestamp: (event) => event.at,
+    keyBy: (event) => event.user,
+    action: ({ failures, login }) => action(`${failures.map(({ at }) => at).join()} ${login.at}`)
+  })
+const failed = (at: number) => ({ id: `f${at}`, event: Failed({ user: "ann", at }) })
+const login = (at: number) => ({ id: `l${at}`, event: Login({ user: "ann", at }) })
+const settle = Effect.yieldNow().pipe(Effect.repeatN(80))
+
+describe("Rules at run time", () => {
+  it.scoped("one that takes the place of another has its matches from then on, all of them", () =>
+    Effect.gen(function*() {
+      const rules = yield* Rules.Rules
+      const seen: Array<string> = []
+      const say = (who: string) => (text: string) => Effect.sync(() => void seen.push(`${who} ${text}`))
+      yield* rule(say("first"))
+      yield* rules.push([failed(1), failed(2)])
+      const second = yield* Scope.make()
+      yield* Scope.extend(rule(say("second")), second)
+      // it begins with the next event
+      yield* rules.push([login(3)])
+      yield* settle
+      assert.deepStrictEqual(seen, [])
+      const times = Array.from({ length: 9 }, (_, n) => 100_000 * (n + 1))
+      for (const at of times) {
+        yield* rules.push([failed(at), failed(at + 1), login(at + 2)])
+        yield* settle
+      }
+      assert.deepStrictEqual(seen, times.map((at) => `second ${at},${at + 1} ${at + 2}`))
+      assert.deepStrictEqual(yield* rules.list, [{ name: "guessed", paused: false }])
+      yield* Scope.close(second, Exit.void)
+      // what it took the place of does not come back
+      assert.deepStrictEqual(yield* rules.list, [])
+    }).pipe(Effect.provide(base)))
+
+  it.scoped("a rest keeps what was paused, and what was counted", () =>
+    Effect.gen(function*() {
+      const rules = yield* Rules.Rules
+      const seen: Array<string> = []
+      yield* rule((text) => Effect.sync(() => void seen.push(text)))
+      yield* rules.push([failed(1), failed(2), login(3), failed(4)])
+      yield* rules.pause("guessed")
+      const kept = JSON.parse(JSON.stringify(yield* rules.feed.snapshot))
+      assert.deepStrictEqual(yield* rules.feed.restore(kept), [])
+      assert.deepStrictEqual(yield* rules.list, [{ name: "guessed", paused: true }])
+      assert.deepInclude(yield* rules.stats("guessed"), { events: 4, matches: 1, detected: 1 })
+      yield* rules.push([failed(5), login(6)])
+      yield* rules.resume("guessed")
+      yield* rules.push([failed(7), login(8)])
+      yield* settle
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      // what had begun before the pause goes on after it; what came meanwhile was none
+      assert.deepStrictEqual(seen, ["1,2 3", "2,4 8", "4,7 8"])
+    }).pipe(Effect.provide(base)))
+})
