@@ -40,6 +40,14 @@ import type { Pattern } from "./Pattern.ts"
 export const defaultMaxMatches = 10_000
 
 /**
+ * Of how many events from the bus the rules know that they have taken them: 10,000.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const rememberedEvents: number = Internal.remembered
+
+/**
  * The type of the messages that matches are sent as.
  *
  * @since 0.1.0
@@ -365,6 +373,8 @@ export const layerStore = (
 /**
  * Feeds the rules from the bus, as the subscription of a name. What has begun to match is held in this process alone: it is gone
  * with it. For what must not be missed, feed them from the store.
+ *
+ * A message that is delivered again is taken once, if its id is among those of the last {@link rememberedEvents}.
  *
  * @since 0.1.0
  * @category feeds

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Schema, Scope, TestClock } from "effect"
+import { Context, Effect, Exit, Layer, Schema, Scope, TestClock } from "effect"
+import { BusError } from "effect-skald/bus/BusError"
 import * as EventBus from "effect-skald/bus/EventBus"
 import * as Inbox from "effect-skald/bus/Inbox"
 import * as Pattern from "effect-skald/cep/Pattern"
@@ -73,4 +74,38 @@ describe("Rules at run time", () => {
       // what had begun before the pause goes on after it; what came meanwhile was none
       assert.deepStrictEqual(seen, ["1,2 3", "2,4 8", "4,7 8"])
     }).pipe(Effect.provide(base)))
+
+  /** A bus that refuses what rules have found, the first time. */
+  const refusing = Layer.map(EventBus.layerMemory, (context) => {
+    const bus = Context.get(context, EventBus.EventBus)
+    let refused = false
+    return Context.make(EventBus.EventBus, {
+      ...bus,
+      publish: (messages) => {
+        if (refused || messages.every(({ type }) => type !== Rules.matchType)) return bus.publish(messages)
+        refused = true
+        return Effect.fail(new BusError({ reason: "unavailable", operation: "EventBus.publish" }))
+      }
+    })
+  })
+
+  it.scoped("an event that the bus delivers again is taken once, though what it made could not be published", () =>
+    Effect.gen(function*() {
+      const rules = yield* Rules.Rules
+      const bus = yield* EventBus.EventBus
+      const seen: Array<string> = []
+      yield* Rules.run("failures", {
+        pattern: Pattern.begin("failures", Failed, { times: { min: 2, max: 2 } }),
+        action: ({ failures }) => Effect.sync(() => void seen.push(failures.map(({ at }) => at).join()))
+      })
+      yield* Layer.build(Rules.layerBus("rules"))
+      for (const at of [1, 2, 3]) {
+        yield* bus.publish([{ id: `f${at}`, type: "Failed", payload: Failed({ user: "ann", at }) }])
+        yield* settle
+        yield* TestClock.adjust("1 minute")
+        yield* settle
+      }
+      assert.deepStrictEqual(seen, ["1,2", "2,3"])
+      assert.deepInclude(yield* rules.stats("failures"), { events: 3, matches: 2, detected: 2 })
+    }).pipe(Effect.provide(Rules.layerEmpty.pipe(Layer.provideMerge(Layer.merge(refusing, Inbox.layerMemory))))))
 })

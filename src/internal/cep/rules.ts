@@ -21,6 +21,7 @@ import { SnapshotStore } from "../../store/SnapshotStore.ts"
 import type { StoreError } from "../../store/StoreError.ts"
 import * as Faults from "../faults.ts"
 import { keepOn } from "../keepOn.ts"
+import * as Lru from "../lru.ts"
 import * as RuleSet from "./ruleSet.ts"
 import { unrecorded } from "../unrecorded.ts"
 
@@ -280,22 +281,31 @@ export const fromStore = (
 
 export type Select = Selector.Input
 
+/** Of so many events it is known that they were taken, should the bus deliver them again. */
+export const remembered = 10_000
+
 export const fromBus = (
   feed: Feed,
   name: string,
   select: Selector.Input
 ): Effect.Effect<void, Subscription.SubscribeError, EventBus | Scope.Scope> =>
-  Effect.asVoid(Subscription.runSelect(name, {
-    select,
-    handler: (event, delivery) =>
-      event._tag === matchType
-        ? Effect.void
-        : feed.push([{
-          _tag: "Raw",
-          raw: unrecorded(
+  Effect.suspend(() => {
+    const taken = Lru.make<string, true>(remembered)
+    /** The event, as the rules get to it, unless they have it. */
+    function* fact(raw: Raw): Iterable<RuleSet.Fact> {
+      if (taken.get(raw.id)) return
+      taken.set(raw.id, true)
+      yield { _tag: "Raw", raw }
+    }
+    return Effect.asVoid(Subscription.runSelect(name, {
+      select,
+      handler: (event, delivery) =>
+        event._tag === matchType
+          ? Effect.void
+          : feed.push(fact(unrecorded(
             { id: delivery.id, type: event._tag, schemaVersion: event.schemaVersion, payload: event.payload },
             delivery
-          )
-        }]),
-    onError: { InvalidEvent: OnError.inherit, MessageTooLarge: OnError.deadLetter, BusError: OnError.inherit }
-  }))
+          ))),
+      onError: { InvalidEvent: OnError.inherit, MessageTooLarge: OnError.deadLetter, BusError: OnError.inherit }
+    }))
+  })
