@@ -31,37 +31,48 @@ export type Generator = (millis: number) => string
  * @category generators
  */
 export const uuid7: Generator = (millis) => {
-  if (millis !== lastMillis) {
-    const time = (((Math.floor(millis) % beyond) + beyond) % beyond).toString(16).padStart(12, "0")
-    prefix = `${time.slice(0, 8)}-${time.slice(8)}-7`
-    lastMillis = millis
+  if (millis !== lastMillis) writeTime(millis)
+  if (drawn === random.length) {
+    randomFillSync(random)
+    drawn = 0
   }
-  if (drawn === digits.length) draw()
-  const at = drawn
+  const first = random[drawn]!
+  codes[15] = digits[first & 15]!
+  codes[19] = variants[first >> 6]!
+  for (let at = 0; at < places.length; at += 2) {
+    const byte = random[drawn + 1 + (at >> 1)]!
+    codes[places[at]!] = digits[byte >> 4]!
+    codes[places[at + 1]!] = digits[byte & 15]!
+  }
   drawn += perId
-  const digit = digits.charCodeAt(at)
-  return prefix + digits.slice(at + 1, at + 4) + variants[(digit < 97 ? digit : digit - 87) & 3]! +
-    digits.slice(at + 4, at + 7) + "-" + digits.slice(at + 7, at + perId)
+  // one flat text: one put together of pieces keeps the pieces, for as long as it is kept itself
+  return String.fromCharCode.apply(null, codes)
 }
 
 /** An id has 48 bits of time. */
 const beyond = 2 ** 48
 let lastMillis = Number.NaN
-let prefix = ""
 
-/** Its two highest bits are fixed. */
-const variants = ["-8", "-9", "-a", "-b"]
-
-/** Random digits, drawn by the page: a draw costs more than the bytes, and so does writing bytes as digits one by one. */
-const perId = 19
-const random = new Uint8Array(perId * 256)
-let digits = ""
-let drawn = 0
-
-const draw = (): void => {
-  digits = Buffer.from(randomFillSync(random).buffer).toString("hex")
-  drawn = 0
+const writeTime = (millis: number): void => {
+  const time = (((Math.floor(millis) % beyond) + beyond) % beyond).toString(16).padStart(12, "0")
+  for (let at = 0; at < 12; at++) codes[at < 8 ? at : at + 1] = time.charCodeAt(at)
+  lastMillis = millis
 }
+
+const codesOf = (text: string): Array<number> => Array.from(text, (each) => each.charCodeAt(0))
+
+/** The id that is written next, as character codes. */
+const codes = codesOf("00000000-0000-7000-8000-000000000000")
+const digits = codesOf("0123456789abcdef")
+/** Two of the bits there are fixed. */
+const variants = codesOf("89ab")
+/** Where the random digits go, but for those that the first byte gives. */
+const places = [16, 17, 20, 21, 22, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 18]
+
+/** Random bytes, drawn by the page: a draw costs more than the bytes. */
+const perId = 1 + places.length / 2
+const random = new Uint8Array(perId * 512)
+let drawn = random.length
 
 /**
  * The generator of the stores that are built under it: UUID v7 unless a layer says otherwise, for ids that a test can name.

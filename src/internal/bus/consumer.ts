@@ -65,6 +65,8 @@ export interface Gate {
   readonly shutting: Stream.Stream<unknown>
 }
 
+const always = () => true
+
 /** What later messages of a lane wait for. */
 interface Hold {
   readonly id: string
@@ -306,6 +308,8 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
       const { failed, handler, instead, succeeded } = options.handling(fiber)
       let current: Work<P> | undefined
       let handling = false
+      /** How many of the doors before a handler were passed; what waits there goes on behind it. */
+      let passed = 0
       const settled = (settlement: Driver.Settlement): void => {
         const work = current!
         current = undefined
@@ -313,34 +317,41 @@ export const run = <P>(options: Options<P>): Effect.Effect<void, never, Scope.Sc
       }
       /** Interrupted itself, it leaves what it works on to its end. Anything else must not come again for ever. */
       const broken = (): Driver.Settlement => giveBack(current!.delivered, true)
-      const work: Effect.Effect<never, unknown> = Effect.gen(function*() {
-        for (;;) {
-          if (options.isPaused()) yield* running.await
-          if (gate !== undefined && ready.size > 0) yield* gate.admitting
-          if (ready.size === 0) goOn(fiber)
-          const taken = current = ready.shift()
-          if (taken === undefined) {
-            yield* next
-            continue
-          }
-          active++
-          const other = instead(taken)
-          if (other !== undefined) {
-            settled(yield* other)
-            continue
-          }
-          handling = true
-          yield* handler(taken)
-          handling = false
-          settled(succeeded(taken))
+      /** What is done next: a handler, what stands in its place, or the wait for a message. */
+      const body = (): Effect.Effect<unknown, unknown> => {
+        if (passed === 0) {
+          passed = 1
+          if (options.isPaused()) return running.await
         }
-      })
+        if (passed === 1) {
+          passed = 2
+          if (gate !== undefined && ready.size > 0) return gate.admitting
+        }
+        passed = 0
+        if (ready.size === 0) goOn(fiber)
+        const taken = current = ready.shift()
+        if (taken === undefined) return next
+        active++
+        const other = instead(taken)
+        if (other !== undefined) return other
+        handling = true
+        return handler(taken)
+      }
+      const step = (result: unknown): void => {
+        if (current === undefined) return
+        if (!handling) return settled(result as Driver.Settlement)
+        handling = false
+        settled(succeeded(current))
+      }
+      // A generator would cost several objects for each message.
+      const work = Effect.whileLoop({ while: always, body, step })
       // Caught here and not for each message: what succeeds does not pay for it.
-      const unending: Effect.Effect<never> = Effect.catchAllCause(work, (why) => {
+      const unending: Effect.Effect<never> = Effect.catchAllCause(work as Effect.Effect<never, unknown>, (why) => {
         const taken = current
         if (taken === undefined) return Effect.failCause(why as Cause.Cause<never>)
         const ended = handling ? failed(taken, why) : Effect.sync(broken)
         handling = false
+        passed = 0
         return Effect.flatMap(Effect.catchAllCause(ended, () => Effect.sync(broken)), (settlement) => {
           settled(settlement)
           return unending

@@ -8,7 +8,7 @@ import type * as Driver from "../../bus/BusDriver.ts"
 import type { Message } from "../../bus/Message.ts"
 import * as Selector from "../../bus/Selector.ts"
 import * as AtOnce from "./atOnce.ts"
-import { BusQueue, type Item } from "./queue.ts"
+import { BusQueue, Held, type Item } from "./queue.ts"
 import * as DeadLetters from "./memoryDeadLetters.ts"
 
 /** A subscription, and who waits for its messages. */
@@ -113,13 +113,13 @@ export const make = (history: number): Memory => {
     return at === undefined ? woken : Effect.raceFirst(woken, Effect.sleep(Duration.millis(at - now)))
   }
 
-  const takeNow = (group: Group, max: number, held: Set<unknown>, now: number): ReadonlyArray<Driver.Delivered> => {
+  const takeNow = (group: Group, max: number, held: Held, now: number): ReadonlyArray<Driver.Delivered> => {
     const taken = group.queue.take(max, now)
-    for (const { receipt } of taken) held.add(receipt)
+    for (const each of taken) held.add(each)
     return taken
   }
 
-  const pull = (group: Group, max: number, held: Set<unknown>): Effect.Effect<ReadonlyArray<Driver.Delivered>> =>
+  const pull = (group: Group, max: number, held: Held): Effect.Effect<ReadonlyArray<Driver.Delivered>> =>
     Effect.withFiberRuntime((fiber) => {
       const now = nowOf(fiber)
       const taken = takeNow(group, max, held, now)
@@ -130,7 +130,7 @@ export const make = (history: number): Memory => {
 
   const settle = (
     group: Group,
-    held: Set<unknown>,
+    held: Held,
     settlements: ReadonlyArray<Driver.Settlement>,
     now: number
   ): void => {
@@ -175,11 +175,11 @@ export const make = (history: number): Memory => {
           timed((now) => {
             const group = open(options, now)
             group.consumers++
-            return { group, held: new Set<unknown>() }
+            return { group, held: new Held() }
           }),
           ({ group, held }) =>
             Effect.sync(() => {
-              for (const receipt of held) group.queue.lost(receipt)
+              held.forEach((receipt) => group.queue.lost(receipt))
               close(group)
               wakeAll(group)
             })

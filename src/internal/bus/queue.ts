@@ -25,9 +25,48 @@ interface Turn {
   readonly blocked: Fifo<Item>
 }
 
-interface Receipt {
+/** A delivery of a message, which is its own receipt. */
+class Taken implements Delivered {
+  readonly receipt: unknown
+  readonly message: Message
+  readonly deliveries: number
+  readonly state: string | undefined
   readonly item: Item
   readonly ticket: number
+  /** Where it stands among what its consumer holds. */
+  place = -1
+
+  constructor(item: Item) {
+    this.receipt = this
+    this.message = item.message
+    this.deliveries = item.deliveries
+    this.state = item.state
+    this.item = item
+    this.ticket = item.ticket
+  }
+}
+
+/** What a consumer has taken and not settled. */
+export class Held {
+  readonly #taken: Array<Taken> = []
+
+  add(taken: Taken): void {
+    taken.place = this.#taken.push(taken) - 1
+  }
+
+  delete(receipt: unknown): void {
+    const { place } = receipt as Taken
+    if (this.#taken[place] !== receipt) return
+    const last = this.#taken.pop()!
+    if (last === receipt) return
+    this.#taken[place] = last
+    last.place = place
+  }
+
+  /** In no order. */
+  forEach(visit: (receipt: unknown) => void): void {
+    this.#taken.forEach(visit)
+  }
 }
 
 /** One level of priority: first in, first out; what was given back stands at its old place. */
@@ -72,9 +111,9 @@ export class BusQueue {
   }
 
   /** The next messages, at most `max`. */
-  take(max: number, now: number): ReadonlyArray<Delivered> {
+  take(max: number, now: number): ReadonlyArray<Taken> {
     this.#wake(now)
-    const taken: Array<Delivered> = []
+    const taken: Array<Taken> = []
     // what is taken makes nothing ready
     const only = this.#only()
     while (taken.length < max) {
@@ -96,14 +135,13 @@ export class BusQueue {
       item.deliveries++
       item.ticket++
       this.#inFlight++
-      const receipt: Receipt = { item, ticket: item.ticket }
-      taken.push({ receipt, message: item.message, deliveries: item.deliveries, state: item.state })
+      taken.push(new Taken(item))
     }
     return taken
   }
 
   settle(settlement: Settlement, now: number): void {
-    const { item, ticket } = settlement.receipt as Receipt
+    const { item, ticket } = settlement.receipt as Taken
     if (item.where !== "flight" || item.ticket !== ticket) return
     switch (settlement._tag) {
       case "keep":
@@ -132,7 +170,7 @@ export class BusQueue {
 
   /** Delivers again what a consumer took and did not settle. Its deliveries stay counted. */
   lost(receipt: unknown): void {
-    const { item, ticket } = receipt as Receipt
+    const { item, ticket } = receipt as Taken
     if (item.where !== "flight" || item.ticket !== ticket) return
     this.#inFlight--
     this.#giveBack(item)

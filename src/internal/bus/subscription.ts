@@ -72,7 +72,7 @@ export const run = (
     const outer = Object.keys(around).length === 0 ? undefined : around
 
     const handling = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Consumer.Handling<Message.Prepared> => {
-      const setFiberRef = FiberRefs.setterOf(fiber)
+      const setCorrelation = FiberRefs.setterOf(fiber, Correlation.currentCorrelation)
       // of the message that the worker has in hand
       let prepared: Message.Readable
       let attempts = 0
@@ -97,7 +97,7 @@ export const run = (
           began = now
           // Set for the worker, whose next message sets its own: cheaper than to set and restore it around each.
           const caused = Correlation.following({ id: delivered.message.id, metadata: given.metadata })
-          setFiberRef(Correlation.currentCorrelation, outer === undefined ? caused : Correlation.merge(outer, caused))
+          setCorrelation(outer === undefined ? caused : Correlation.merge(outer, caused))
           const due = state.next ?? 0
           // Where another process had begun to wait, this one goes on.
           if (due > now) {
