@@ -22,7 +22,7 @@ Servers.suite("postgres", "plans of the bus on PostgreSQL", (url) => {
         const [[member]] = (yield* query(
           `INSERT INTO ${prefix}bus_members (machine, process, expires_at, dead) VALUES ('m', 'p', 9e15, false) RETURNING id`
         )) as [[string]]
-        const claim = query(`SELECT place FROM ${prefix}bus_claim($1, $2, 100, NULL)`, [group, member])
+        const claim = query(`SELECT place FROM ${prefix}bus_claim($1, $2, 100, NULL, $3)`, [group, member, 1])
         /** What this transaction has read of the deliveries: by looking through all, and by an index. */
         const read = Effect.map(
           query(

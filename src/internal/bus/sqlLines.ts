@@ -87,11 +87,13 @@ export const make = (options: {
   ): Effect.Effect<void> => {
     const loop: Effect.Effect<void> = Effect.suspend(() => {
       if (line.broken && line.running === 1) {
-        line.broken = false
+        // It is broken until then: who asks meanwhile waits.
         return Effect.matchCauseEffect(mend, {
-          onSuccess: () => loop,
+          onSuccess: () => {
+            line.broken = false
+            return loop
+          },
           onFailure: (cause) => {
-            line.broken = true
             line.running--
             refuse(line, cause)
             return Effect.void

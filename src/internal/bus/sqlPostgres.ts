@@ -80,12 +80,16 @@ export const make = (
 
   const texts = {
     publish: `SELECT ${table("bus_publish")}(${places(22)})`,
-    claim: `SELECT * FROM ${table("bus_claim")}(${places(4)})`,
+    claim: `SELECT * FROM ${table("bus_claim")}(${places(5)})`,
+    release: `SELECT ${table("bus_release")}(${places(4)})`,
     done: `SELECT ${table("bus_done")}(${places(4)})`,
     settle: `SELECT ${table("bus_settle")}(${places(10)})`,
     depth: `SELECT * FROM ${table("bus_depth")}(${places(2)})`,
     now: `coalesce($1::int8, floor(extract(epoch FROM clock_timestamp()) * 1000)::int8)`
   }
+
+  /** What this process asks for is numbered, so that what comes to the server too late is known for that. */
+  let asked = 0
 
   const write = (
     operation: string,
@@ -244,22 +248,14 @@ export const make = (
         (rows) => rows[0]![0] === true ? sweep : Effect.void
       ),
     claim: (group, member, max, now) =>
-      Effect.map(runOnce("EventBus.consume", texts.claim, [group, member, max, now ?? null]), (rows) => {
+      Effect.map(runOnce("EventBus.consume", texts.claim, [group, member, max, now ?? null, ++asked]), (rows) => {
         const [place, , outcome, next] = rows[0]!
         if (place !== null) return { _tag: "taken", taken: rows.map(takenOf) }
         if (outcome === "none") return { _tag: "none", next: next === null ? undefined : Number(next) }
         return { _tag: outcome }
       }),
     release: (group, member, but) =>
-      Effect.asVoid(run(
-        "EventBus.consume",
-        `WITH alone AS MATERIALIZED (
-           SELECT pg_advisory_xact_lock('${table("bus_deliveries")}'::regclass::oid::int8::bit(32)::int4, $1::int4)
-         )
-         UPDATE ${table("bus_deliveries")} AS d SET holder = NULL FROM alone
-         WHERE d.bus_group = $1::int4 AND d.stage = 0 AND d.holder = $2::int8 AND d.place <> ALL ($3::int8[])`,
-        [group, member, but]
-      )),
+      Effect.suspend(() => Effect.asVoid(run("EventBus.consume", texts.release, [group, member, ++asked, but]))),
     settle: (group, member, settlements, committed) =>
       Effect.withFiberRuntime((fiber) => {
         const inside = isInside(fiber)

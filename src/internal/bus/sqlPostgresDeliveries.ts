@@ -24,7 +24,7 @@ const candidates = (table: Table): string =>
  * `place` is null: its `state` says why, its `published_at` in how many milliseconds the next is due.
  */
 export const claim = (table: Table): string =>
-  `CREATE FUNCTION ${table("bus_claim")}(the_group int4, the_member int8, most int4, given_now int8)
+  `CREATE FUNCTION ${table("bus_claim")}(the_group int4, the_member int8, most int4, given_now int8, number int8)
 RETURNS TABLE (place int8, deliveries int4, state text, published_at int8, id text, type text, priority int2, key text,
   metadata text, payload text, payload_bytes bytea, rest text) LANGUAGE plpgsql ${planned} AS $body$
 #variable_conflict use_column
@@ -33,13 +33,22 @@ DECLARE
   tids tid[];
   keyed boolean;
   moved int4;
+  given_up int8;
 BEGIN
   PERFORM set_config('synchronous_commit', 'off', true);
   PERFORM pg_advisory_xact_lock(${classOf(table, "bus_deliveries")}, the_group);
   clock := ${clockOf("given_now")};
-  PERFORM FROM ${table("bus_members")} AS m WHERE m.id = the_member AND NOT m.dead;
+  SELECT (m.void->>the_group::text)::int8 INTO given_up FROM ${
+    table("bus_members")
+  } AS m WHERE m.id = the_member AND NOT m.dead;
   IF NOT FOUND THEN
     state := 'buried';
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  IF number <= given_up THEN
+    state := 'none';
+    published_at := 0;
     RETURN NEXT;
     RETURN;
   END IF;
@@ -96,6 +105,23 @@ BEGIN
     THEN NULL ELSE json_build_array(m.occurred_at, m.ready_at, m.expires_at, m.schema_version, m.retries, m.subject,
       m.source, m.format)::text END
   FROM taken AS t JOIN ${table("bus_messages")} AS m ON m.seq = t.message ORDER BY t.n;
+END $body$`
+
+/**
+ * Gives back what a member holds but for what stands at some places, after a claim whose answer was lost. It may have been made, be
+ * under way, or still be on its way to the server: the last is refused when it comes, and so is this, when it was sent twice. What
+ * was made is seen by the last statement, which begins when nobody else claims.
+ */
+export const release = (table: Table): string =>
+  `CREATE FUNCTION ${table("bus_release")}(the_group int4, the_member int8, number int8, but int8[])
+RETURNS void LANGUAGE plpgsql ${planned} AS $body$
+BEGIN
+  PERFORM pg_advisory_xact_lock(${classOf(table, "bus_deliveries")}, the_group);
+  UPDATE ${table("bus_members")} AS m SET void = m.void || jsonb_build_object(the_group::text, number)
+    WHERE m.id = the_member AND coalesce((m.void->>the_group::text)::int8, 0) < number;
+  IF NOT FOUND THEN RETURN; END IF;
+  UPDATE ${table("bus_deliveries")} AS d SET holder = NULL
+    WHERE d.bus_group = the_group AND d.stage = 0 AND d.holder = the_member AND d.place <> ALL (but);
 END $body$`
 
 /** Of what was given, where the rows stand; a row that is not there any more is left out. */

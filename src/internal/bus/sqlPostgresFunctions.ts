@@ -1,4 +1,4 @@
-import { claim, done, settle } from "./sqlPostgresDeliveries.ts"
+import { claim, done, release, settle } from "./sqlPostgresDeliveries.ts"
 import { classOf, clockOf, planned, type Table, tables } from "./sqlPostgresTables.ts"
 import type { Migration } from "../sql/migrations.ts"
 
@@ -217,6 +217,7 @@ export const migrations: ReadonlyArray<Migration> = [{
     ...tables(table),
     publish(table),
     claim(table),
+    release(table),
     done(table),
     settle(table),
     cancel(table),

@@ -8,7 +8,8 @@ const text = `text COLLATE "C"`
  *
  * A delivery is ready or in flight (stage 0), waits for another of its key (1), or for its time (2). What is taken and what is
  * settled touches no index but by removing the row: `holder` and `deliveries` are in none, and the pages have room for the
- * row's next version. Of the messages of a key one has the `turn` at most: the one in flight, or that is to come first.
+ * row's next version. Of the messages of a key one has the `turn` at most: the one in flight, or that is to come first. What a
+ * member asks for has a number: claims and releases up to that in `void`, by subscription, come too late.
  */
 export const tables = (table: Table): ReadonlyArray<string> => [
   `CREATE TABLE ${table("bus_state")} (one boolean PRIMARY KEY, epoch int4 NOT NULL, drained int4 NOT NULL)`,
@@ -27,7 +28,8 @@ export const tables = (table: Table): ReadonlyArray<string> => [
     machine text NOT NULL,
     process text NOT NULL,
     expires_at int8 NOT NULL,
-    dead boolean NOT NULL
+    dead boolean NOT NULL,
+    void jsonb NOT NULL DEFAULT '{}'
   ) WITH (fillfactor = 50)`,
   `CREATE TABLE ${table("bus_attached")} (
     bus_group int4 NOT NULL,
