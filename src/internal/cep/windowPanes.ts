@@ -44,7 +44,9 @@ export class Panes<A, S, R> implements Part.Part<A, Stored<S>> {
   readonly #panes = new Map<number, Array<Pane<S>>>()
   /** These instants, in order. */
   readonly #starts: Array<number> = []
-  readonly #running: Running<A, S> | undefined
+  readonly #running: Running<A, S, R> | undefined
+  /** Panes that are no more, for new ones: made anew for each event, they would cost the collector much. */
+  #spare: Array<Pane<S>> = []
   #due = Number.POSITIVE_INFINITY
   // the pane of the event before, and until when an event for it is for windows that were not told yet
   #lastStart = Number.NaN
@@ -64,7 +66,7 @@ export class Panes<A, S, R> implements Part.Part<A, Stored<S>> {
     this.#width = Part.gcd(shape.size, shape.every)
     this.#geometry = geometry(host.aggregation, shape.size, shape.offset)
     const { unmerge } = host.aggregation
-    this.#running = unmerge && new Running(host.aggregation, unmerge, this.#panes, this.#starts)
+    this.#running = unmerge && new Running(host.aggregation, unmerge, this.#panes, this.#starts, this.#live)
     for (const [key, isLive, cells] of from) {
       const series = this.#seriesOf(key)
       if (isLive) this.#enliven(series)
@@ -144,9 +146,10 @@ export class Panes<A, S, R> implements Part.Part<A, Stored<S>> {
   /** The end of the first window that holds what begins at `start` and ends after `after`. */
   #firstEnd(start: number, after: number): number {
     const from = Math.max(start + this.#width, after + 1)
-    // ends are at offset + size + k * every
+    // ends are at offset + size + k * every; what `floor` answers is a small integer to V8 where it can be, so that results need no
+    // box for it
     const first = this.#offset + this.#size
-    return Math.ceil((from - first) / this.#every) * this.#every + first
+    return Math.floor(Math.ceil((from - first) / this.#every) * this.#every + first)
   }
 
   #lastEnd(start: number): number {
@@ -186,6 +189,7 @@ export class Panes<A, S, R> implements Part.Part<A, Stored<S>> {
     if (series.live) return
     series.live = true
     this.#live.push(series)
+    this.#running?.enter(series)
   }
 
   /** The pane for an event. */
@@ -212,15 +216,16 @@ export class Panes<A, S, R> implements Part.Part<A, Stored<S>> {
       }
       this.#lastThose = those
     }
-    const pane = series.insert(start, count, state)
+    const pane = series.insert(start, count, state, this.#spare.pop())
     this.#lastThose.push(pane)
     return pane
   }
 
   /** Takes away the panes that begin first. */
   #drop(start: number): void {
-    if (this.#running?.covers(start) === true) this.#running.drop(start)
-    for (const { series } of this.#panes.get(start)!) {
+    this.#running?.drop(start)
+    const those = this.#panes.get(start)!
+    for (const { series } of those) {
       series.drop(start + this.#width)
       if (series.last !== undefined) continue
       this.#keys.delete(series.key)
@@ -228,6 +233,7 @@ export class Panes<A, S, R> implements Part.Part<A, Stored<S>> {
     }
     this.#starts.shift()
     this.#panes.delete(start)
+    this.#spare = those
     if (start === this.#lastInserted) this.#lastInserted = Number.NaN
   }
 
@@ -239,25 +245,18 @@ export class Panes<A, S, R> implements Part.Part<A, Stored<S>> {
 
   /** Of all keys, the window of an end. */
   #tell(end: number): void {
-    const start = end - this.#size
+    const start = Math.floor(end - this.#size)
+    if (this.#running !== undefined) return this.#running.tell(start, end, this.#outputs)
     const block = blockOf(this.#geometry, start)
     const live = this.#live
-    const running = this.#running
-    running?.slide(start, end)
     let kept = 0
-    for (let at = 0; at < live.length; at++) {
-      const series = live[at]!
-      if (!series.live) continue
-      const cell = running === undefined ? series.over(start, end, block) : series.count > 0 ? series : undefined
+    for (const series of live) {
+      const cell = series.live ? series.over(start, end, block) : undefined
       if (cell !== undefined) this.#result(series.key, end, cell, false)
-      else if (series.last!.at < start) {
-        series.live = false
-        continue
-      }
-      if (kept < at) live[kept] = series
-      kept++
+      else if (series.isOver(start)) continue
+      live[kept++] = series
     }
-    if (kept < live.length) live.length = kept
+    live.length = kept
   }
 
   /** An event for windows that were told already. */
@@ -274,7 +273,7 @@ export class Panes<A, S, R> implements Part.Part<A, Stored<S>> {
     }
     Part.addTo(this.#aggregation, this.#paneOf(series, start, watermark), value)
     if (this.#running === undefined) series.changed(start)
-    else if (this.#running.covers(start)) Part.addTo(this.#aggregation, series, value)
+    else this.#running.again(series, start, value)
     for (const { before, end } of told) {
       const update = before !== undefined
       if (this.#emission === "discarding") {

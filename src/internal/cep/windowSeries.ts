@@ -3,8 +3,8 @@ import * as Part from "./windowPart.ts"
 
 /** What a key brought in one stretch: of time, or of its events. */
 export interface Pane<S> extends Part.Cell<S> {
-  readonly series: Series<any, S, any>
-  readonly at: number
+  series: Series<any, S, any>
+  at: number
   /** It and all after it in its block, once a window needed that. */
   tailCount: number
   tail: S
@@ -41,13 +41,12 @@ export const blockOf = ({ offset, size }: Pick<Geometry<any, any, any>, "offset"
  *
  * States that grow with their events would be kept many times over by that; they are merged from pane to pane for each window.
  */
-export class Series<A, S, R> implements Part.Cell<S> {
+export class Series<A, S, R> {
   readonly key: string
-  /** How many events are in its running panes, where panes can be taken out again, and what they come to. */
-  count = 0
-  state: S
   /** Whether the windows to come may hold something of it. */
   live = false
+  /** Where it is among those that are live. */
+  place = -1
   readonly #of: Geometry<A, S, R>
   #panes: Array<Pane<S>> = []
   /** Where the first one is that is still of use. */
@@ -64,8 +63,6 @@ export class Series<A, S, R> implements Part.Cell<S> {
   constructor(key: string, of: Geometry<A, S, R>) {
     this.key = key
     this.#of = of
-    // where they cannot, nobody looks at it
-    this.state = of.aggregation.unmerge === undefined ? of.answer.state : of.aggregation.empty()
   }
 
   get panes(): ReadonlyArray<Pane<S>> {
@@ -83,9 +80,24 @@ export class Series<A, S, R> implements Part.Cell<S> {
     return pane.at === at ? pane : undefined
   }
 
-  /** A pane that is not there yet. */
-  insert(at: number, count: number, state: S): Pane<S> {
-    const pane: Pane<S> = { series: this, at, count, state, tailCount: 0, tail: state }
+  /** Says whether windows that begin at an instant or later hold nothing of it, and lets it live no longer then. */
+  isOver(start: number): boolean {
+    if (this.live && this.#last !== undefined && this.#last.at >= start) return false
+    this.live = false
+    return true
+  }
+
+  /** A pane that is not there yet; in place of one that is no more, if there is any. */
+  insert(at: number, count: number, state: S, spare?: Pane<S>): Pane<S> {
+    const pane = spare ?? { series: this, at, count, state, tailCount: 0, tail: state }
+    if (spare !== undefined) {
+      spare.series = this
+      spare.at = at
+      spare.count = count
+      spare.state = state
+      spare.tailCount = 0
+      spare.tail = state
+    }
     if (this.#last === undefined || this.#last.at < at) {
       this.#panes.push(pane)
       this.#last = pane
