@@ -44,6 +44,18 @@ const patterns = [
     peer: "Esper 8.9, unidirectional join from D",
     ...duel(Cases.any(1_000), { engine: "Esper", form: "anyJoin" })
   }),
+  Kit.compare("A;B;C;D, window of 100 events, a D in every 1,000, against a join that waits for D", {
+    rounds: 3,
+    warmups: 0,
+    peer: "Esper 8.9, unidirectional join from D",
+    ...duel(Cases.anyEnded, { engine: "Esper", form: "anyJoin" })
+  }),
+  Kit.compare("the same, counted without being made", {
+    rounds: 3,
+    warmups: 0,
+    peer: "Esper 8.9, unidirectional join from D",
+    ...duel({ ...Cases.anyEnded, counted: true }, { engine: "Esper", form: "anyJoin" })
+  }),
   Kit.compare("A;B;C;D, window of 10000 events against 100", {
     goal: 0.5,
     rounds: 5,
@@ -169,31 +181,42 @@ const heap = (): number => {
   return process.memoryUsage().heapUsed
 }
 
-/** Bytes of heap that a matcher holds after so many events, at each of some places; events are made as they go. */
-const held = (form: Cases.Form, places: ReadonlyArray<number>): ReadonlyArray<number> => {
+interface Held {
+  readonly events: number
+  readonly bytes: number
+  readonly keys: number
+}
+
+/** What a matcher holds after so many events, at each of some places; events are made as they go. */
+const held = (form: Cases.Form, places: ReadonlyArray<number>): ReadonlyArray<Held> => {
+  const size = 250 * Cases.chunk
+  const block = Cases.chunks(Cases.numbers(size, form.mix))
   const session = Matcher.open(Cases.matcherOf(form))
   const before = heap()
-  const found: Array<number> = []
+  const found: Array<Held> = []
   let at = 0
-  const size = 100 * Cases.chunk
-  const block = Cases.chunks(Cases.numbers(size, form.mix))
   for (const place of places) {
     while (at < place) {
-      for (const list of block) {
-        session.push(list.map((event) => ({ ...event, at: at + event.at })))
-      }
+      for (const list of block) session.push(list.map((event) => ({ ...event, at: at + event.at })))
       at += size
     }
-    found.push(heap() - before)
+    found.push({ events: at, bytes: heap() - before, keys: session.stats().keys })
   }
   if (session.stats().events !== at || session.stats().matches === 0) throw new Error("not what was asked for")
   return found
 }
 
-const keyed: Cases.Form = { ...Cases.relaxed, window: 20_000, mix: { ...Cases.relaxed.mix, keys: 10_000 } }
+/** Nearly every key has something that may still match. */
+const keyed: Cases.Form = {
+  ...Cases.relaxed,
+  window: 200_000,
+  pattern: Cases.sequence(200_000),
+  mix: { a: 200, b: 200, c: 20, keys: 10_000 }
+}
 
-const kept = [
-  Kit.measure("heap that grows from 1,000,000 events to 10,000,000, A -> B -> C by key", {
+const growing = (name: string, form: Cases.Form) => {
+  let counted = 0
+  return Kit.measure(`heap that grows from 1,000,000 events to 10,000,000, ${name}`, {
     unit: "B/event",
     better: "lower",
     goal: 0.1,
@@ -201,33 +224,59 @@ const kept = [
     warmups: 0,
     ours: {
       value: (_, { quick }) => {
-        const [from, to] = quick ? [200_000, 1_000_000] : [1_000_000, 10_000_000]
-        const [early, late] = held(Cases.relaxed, [from, to]) as [number, number]
-        return Math.max(0, late - early) / (to - from)
+        const [early, late] = held(form, quick ? [100_000, 1_000_000] : [1_000_000, 10_000_000]) as [Held, Held]
+        counted = late.events
+        return Math.max(0, late.bytes - early.bytes) / (late.events - early.events)
       }
-    }
-  }),
-  Kit.measure("heap of 10,000 keys, A -> B -> C within 20,000 events", {
-    unit: "B/key",
-    better: "lower",
-    rounds: 1,
-    warmups: 0,
-    ours: { value: (_, { quick }) => held(keyed, [quick ? 200_000 : 1_000_000])[0]! / 10_000 }
-  }),
-  Kit.measure("the same, after five times as many events", {
-    unit: "times",
-    better: "lower",
-    goal: 1.2,
-    rounds: 1,
-    warmups: 0,
-    ours: {
-      value: (_, { quick }) => {
-        const from = quick ? 200_000 : 1_000_000
-        const [early, late] = held(keyed, [from, 5 * from]) as [number, number]
-        return late / early
-      }
-    }
+    },
+    also: () => ({ events: counted })
   })
+}
+
+const alive = (() => {
+  let keys: ReadonlyArray<number> = []
+  const options = {
+    better: "lower",
+    rounds: 1,
+    warmups: 0,
+    also: () => ({ "keys alive": keys.join(" and ") })
+  } as const
+  const places = (quick: boolean) => {
+    const from = quick ? 500_000 : 1_000_000
+    return [from, 5 * from]
+  }
+  return [
+    Kit.measure("heap of 10,000 live keys, A -> B -> C within 200,000 events", {
+      ...options,
+      unit: "B/key",
+      ours: {
+        value: (_, { quick }) => {
+          const [early] = held(keyed, places(quick).slice(0, 1)) as [Held]
+          keys = [early.keys]
+          return early.bytes / early.keys
+        }
+      }
+    }),
+    Kit.measure("the same, after five times as many events", {
+      ...options,
+      unit: "times",
+      goal: 1.2,
+      ours: {
+        value: (_, { quick }) => {
+          const [early, late] = held(keyed, places(quick)) as [Held, Held]
+          keys = [early.keys, late.keys]
+          return late.bytes / early.bytes
+        }
+      }
+    })
+  ]
+})()
+
+const kept = [
+  growing("A -> B -> C by key", Cases.relaxed),
+  growing("A;B;C;D, window of 1000 events", { ...Cases.any(1_000), mix: Cases.anyEnded.mix }),
+  growing("A -> B above A -> C above B, by key", Cases.correlated),
+  ...alive
 ]
 
 export default [...patterns, unnamed, ...many, sliding(100), sliding(10_000), ...kept]

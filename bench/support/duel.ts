@@ -58,7 +58,7 @@ export const duel = (form: Cases.Form, peerOf?: PeerOf) => {
   const warm = (lists: Begun["lists"], context: Kit.Context): number => {
     let found = 0
     const until = performance.now() + warmUp(context) * 1_000
-    do found = Cases.pass(matcher, lists)
+    do found = Cases.pass(matcher, lists, form.counted)
     while (performance.now() < until)
     return found
   }
@@ -96,7 +96,7 @@ export const duel = (form: Cases.Form, peerOf?: PeerOf) => {
     value: ({ found, lists, passes }, context) => {
       const before = process.cpuUsage()
       const from = performance.now()
-      const matches = Cases.pass(matcher, lists)
+      const matches = Cases.pass(matcher, lists, form.counted)
       const seconds = (performance.now() - from) / 1_000
       const { system, user } = process.cpuUsage(before)
       if (matches !== found) throw new Error("not every pass found the same")

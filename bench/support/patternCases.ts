@@ -81,6 +81,8 @@ export interface Form {
   readonly events: number
   /** What it is compared on before, so that it is known to find the same even where the case finds nothing or does not end. */
   readonly check: { readonly mix: Mix; readonly events: number }
+  /** Whether ours only counts its matches; else it makes each of them, as the peers do. */
+  readonly counted?: boolean | undefined
 }
 
 const window = (millis: number) => Pattern.within(millis)
@@ -101,7 +103,14 @@ export const any = (millis: number): Form => ({
   // about forty events to a window: each of them is passed on the way, and a peer can still write down all matches
   check: { mix: { a: 250, b: 250, c: 250, d: 250, step: Math.floor(millis / 40) }, events: 120 }
 })
-const sequence = (millis: number) =>
+
+/** The same, where a D comes now and then. */
+export const anyEnded: Form = {
+  ...any(100),
+  mix: { a: 333, b: 333, c: 333, d: 1 },
+  events: 100_000
+}
+export const sequence = (millis: number) =>
   Pattern.begin("a", A).pipe(Pattern.followedBy("b", B), Pattern.followedBy("c", C), window(millis))
 export const relaxed: Form = {
   form: "relaxed",
@@ -171,14 +180,25 @@ export const matcherOf = ({ keyed, pattern }: Form): Matcher.Matcher<any, any> =
     ...(keyed ? { keyBy: (event: Ev) => event.key } : {})
   })
 
-/** One pass of a fresh matcher: how many matches. */
-export const pass = (matcher: Matcher.Matcher<any, any>, lists: ReadonlyArray<ReadonlyArray<Ev>>): number => {
+/** One pass of a fresh matcher: how many matches. Each is made, unless they are only to be counted. */
+export const pass = (
+  matcher: Matcher.Matcher<any, any>,
+  lists: ReadonlyArray<ReadonlyArray<Ev>>,
+  counted = false
+): number => {
   const session = Matcher.open(matcher)
   let matches = 0
   for (const list of lists) {
     for (const output of session.push(list)) {
       if (output._tag !== "Matches") throw new Error(`the matcher said ${output._tag}`)
-      matches += output.matches.count
+      if (counted) {
+        matches += output.matches.count
+        continue
+      }
+      let made = 0
+      for (const _ of output.matches) made++
+      if (made !== output.matches.count) throw new Error(`${made} matches were made of ${output.matches.count}`)
+      matches += made
     }
   }
   return matches
