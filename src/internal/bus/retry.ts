@@ -60,6 +60,19 @@ export interface Plan {
   readonly end: "DeadLetter" | "Pause" | "Ignore"
 }
 
+/** Schedules that were looked at: thousands of subscriptions share the verdicts of their bus, and looking takes its time. */
+const looked = new WeakMap<object, Either.Either<Stage["schedule"], SchedulePosition.NotResumable>>()
+
+const resumable = (
+  schedule: Parameters<typeof SchedulePosition.timed>[0]
+): Either.Either<Stage["schedule"], SchedulePosition.NotResumable> => {
+  const known = looked.get(schedule)
+  if (known !== undefined) return known
+  const made = SchedulePosition.timed(schedule)
+  looked.set(schedule, made)
+  return made
+}
+
 /** Refuses a Schedule whose position cannot be kept with a message. What is inherited is the bus's own verdict. */
 export const compile = (verdict: Verdict, inherited: Verdict): Either.Either<Plan, SchedulePosition.NotResumable> => {
   const stages: Array<Stage> = []
@@ -71,7 +84,7 @@ export const compile = (verdict: Verdict, inherited: Verdict): Either.Either<Pla
       from = deadLetter
       continue
     }
-    const schedule = SchedulePosition.timed(at.schedule)
+    const schedule = resumable(at.schedule)
     if (Either.isLeft(schedule)) return Either.left(schedule.left)
     const later = at._tag === "RetryLater"
     stages.push({ schedule: schedule.right, later, overtake: at._tag === "RetryLater" && at.overtake })
