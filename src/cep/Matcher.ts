@@ -504,8 +504,9 @@ export const SnapshotOf = <Ev, I>(events: Schema.Schema<Ev, I>): Schema.Schema<S
  * How a pattern is matched, and what that costs.
  *
  * `bound` says what limits what is held of one key. Of partial matches that are kept one by one: `strict`, each is gone with the
- * next event; `window`, so many as there are starts in the window, times states; `combinations`, exponential in the events of
- * the window; `unbounded`, nothing but the caps. Of sets, which share the events that they have taken: `strict` and `unbounded`
+ * next event; `window`, a power of the events in the window, one degree for the start and one for each loop; `combinations`,
+ * exponential in the events of the window: any events of a step, or a loop that is left and entered again in several ways;
+ * `unbounded`, nothing but the caps. Of sets, which share the events that they have taken: `strict` and `unbounded`
  * are the same, and all others are `window`: so many taken events as the window has, times states, however many partial matches
  * they come to.
  *

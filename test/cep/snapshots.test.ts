@@ -76,7 +76,7 @@ const check = ({ delays, one, options, told }: Tried, tier: "sets" | "runs" | un
   if (tier !== undefined && matcher.tier.name !== tier) return false
   const events = one.events.map((event, at) => ({ event, seen: event.at + (delays[at] ?? 0) }))
     .sort((left, right) => left.seen - right.seen)
-  const steps = events.map(({ event }, at) => (session: Matcher.Session<any, Letter>) => [
+  const steps = events.map(({ event }, at) => (session: Matcher.Session<any, Letter>): ReadonlyArray<string> => [
     ...lines(session.push([event])),
     ...at === told ? lines(session.advance(event.at + 1)) : []
   ])
