@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type * as Driver from "../../bus/BusDriver.ts"
 import type { BusError } from "../../bus/BusError.ts"
@@ -51,14 +52,13 @@ export const make = (
     const { detached } = database
 
     /** The time to tell the database; it takes its own where none is told. */
+    const nowOf = ({ currentDefaultServices }: Fiber.RuntimeFiber<any, any>): number | undefined =>
+      settings.processClock
+        ? Math.floor(Context.get(currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis())
+        : undefined
+
     const timed = <A, E>(run: (now: number | undefined) => Effect.Effect<A, E>): Effect.Effect<A, E> =>
-      Effect.withFiberRuntime((fiber) =>
-        run(
-          settings.processClock
-            ? Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis())
-            : undefined
-        )
-      )
+      Effect.withFiberRuntime((fiber) => run(nowOf(fiber)))
 
     const signals = Signals.make()
     const tell = yield* settings.listen((groups) => groups === undefined ? signals.wakeAll() : signals.wake(groups))
@@ -76,7 +76,8 @@ export const make = (
     const lines = Lines.make({
       database,
       scope,
-      timed,
+      nowOf,
+      isCurrent: members.isCurrent,
       committed,
       held: (group) => {
         const places: Array<number> = []
@@ -219,7 +220,10 @@ export const make = (
           database,
           kept: group.kept,
           open: open(group),
-          buried: members.buried,
+          buried: (member) => {
+            members.buried(member)
+            lines.forget()
+          },
           isCurrent: members.isCurrent,
           holding,
           lines,

@@ -1,12 +1,14 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { BusError } from "../../bus/BusError.ts"
 import type * as Driver from "../../bus/BusDriver.ts"
+import * as EventLoop from "../eventLoop.ts"
 import { Fifo } from "../fifo.ts"
-import type { Database, Settled, Taken } from "./sqlDatabase.ts"
+import type { Claim, Database, Settled, Taken } from "./sqlDatabase.ts"
 import type { Claimed, Lines } from "./sqlLines.ts"
 import type { Signals } from "./sqlSignals.ts"
 
@@ -57,7 +59,7 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
     /** What a claim that is on its way will be answered with. */
     let asked: Deferred.Deferred<Claimed, BusError> | undefined
 
-    const put = ({ deliveries, message, place, state }: Taken): void => {
+    const hold = ({ deliveries, message, place, state }: Taken): Driver.Delivered => {
       const receipt: Receipt = {
         place,
         group: opened.at.id,
@@ -66,7 +68,7 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
         keyed: message.key !== undefined
       }
       held.set(place, receipt)
-      waiting.push({ receipt, message, deliveries, state })
+      return { receipt, message, deliveries, state }
     }
 
     /** What another member has been given meanwhile is none of ours any more. */
@@ -90,7 +92,7 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
 
     const putAll = (taken: ReadonlyArray<Taken>): boolean => {
       if (closed) return false
-      for (const each of taken) put(each)
+      for (const each of taken) waiting.push(hold(each))
       return true
     }
 
@@ -155,62 +157,78 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
       })
     })
 
+    /** How many claims and messages came at once, in one turn of the event loop as far as is known. */
+    let atOnce = 0
+
+    /** What is there, where it can be had without waiting. */
+    const claimedNow = (fiber: Fiber.RuntimeFiber<any, any>, max: number): Exit.Exit<Claim, BusError> | undefined => {
+      if (closed || asked !== undefined || !options.isCurrent(opened.at.member)) return undefined
+      return lines.atOnce.claim(fiber, opened.at.id, opened.at.member, max)
+    }
+
     const pull = (max: number): Effect.Effect<ReadonlyArray<Driver.Delivered>, BusError> =>
-      Effect.suspend(() => {
+      Effect.withFiberRuntime((fiber) => {
         if (waiting.size > 0) return Effect.succeed(hand(max))
+        if (atOnce >= maxAtOnce) {
+          atOnce = 0
+          return Effect.zipRight(EventLoop.turn, pull(max))
+        }
         woken = false
-        return Effect.flatMap(claimed(max), (next) => {
-          if (waiting.size > 0) return Effect.succeed(hand(max))
-          const due = next === undefined ? wake : Effect.raceFirst(wake, Effect.sleep(Duration.millis(next)))
-          return Effect.zipRight(due, pull(max))
-        })
+        const now = claimedNow(fiber, max)
+        if (now === undefined) return Effect.flatMap(claimed(max), (next) => later(next, max))
+        if (Exit.isFailure(now)) return Effect.failCause(now.cause)
+        if (now.value._tag !== "taken") return Effect.flatMap(answer(now.value, max), (next) => later(next, max))
+        atOnce += 32 + now.value.taken.length
+        return Effect.succeed(now.value.taken.map(hold))
       })
+
+    /** What was put down meanwhile, or what comes next. */
+    const later = (
+      next: number | undefined,
+      max: number
+    ): Effect.Effect<ReadonlyArray<Driver.Delivered>, BusError> => {
+      if (waiting.size > 0) return Effect.succeed(hand(max))
+      const due = next === undefined ? wake : Effect.raceFirst(wake, Effect.sleep(Duration.millis(next)))
+      return Effect.zipRight(due, pull(max))
+    }
 
     // ----------------------------------------------------------------------------------------------------- settlements
 
-    type Own = ReadonlyArray<readonly [Receipt, Driver.Settlement]>
-
     const isHeld = (receipt: Receipt): boolean => held.get(receipt.place) === receipt
 
-    const settledOf = (own: Own): ReadonlyArray<Settled> => {
-      const settled: Array<Settled> = []
-      for (const [receipt, settlement] of own) {
-        if (!isHeld(receipt)) continue
-        settled.push({ place: receipt.place, priority: receipt.priority, keyed: receipt.keyed, settlement })
-      }
-      return settled
-    }
+    const stillHeld = (settlements: ReadonlyArray<Driver.Settlement>): ReadonlyArray<Driver.Settlement> =>
+      settlements.filter(({ receipt }) => isHeld(receipt as Receipt))
 
-    const letGo = (own: Own): void => {
-      for (const [receipt, settlement] of own) {
-        if (settlement._tag !== "keep" && isHeld(receipt)) held.delete(receipt.place)
+    const letGo = (settlements: ReadonlyArray<Driver.Settlement>): void => {
+      for (const { _tag, receipt } of settlements) {
+        if (_tag !== "keep" && isHeld(receipt as Receipt)) held.delete((receipt as Receipt).place)
       }
     }
 
     /** Together with what others settle while a batch is on its way. */
-    const settleAll = (own: Own): Effect.Effect<void, BusError> =>
-      Effect.suspend(() => {
-        const [first] = own.find(([receipt]) => isHeld(receipt)) ?? []
-        if (first === undefined) return Effect.void
-        return lines.settle(first.group, first.member, {
-          settled: () => settledOf(own),
-          onSettled: () => letGo(own)
-        })
+    const settleAll = (settlements: ReadonlyArray<Driver.Settlement>): Effect.Effect<void, BusError> =>
+      lines.settle(opened.at.id, opened.at.member, {
+        settled: () => stillHeld(settlements).map(settledOf),
+        onSettled: () => letGo(settlements)
       })
 
     /** In a transaction that may be rolled back, it stays ours until the end. */
-    const settleInside = (own: Own): Effect.Effect<void, BusError> =>
-      Effect.suspend(() => {
-        const settled = settledOf(own)
-        if (settled.length === 0) return Effect.void
-        const { id, member } = opened.at
-        return database.settle(id, member, settled, (changed) => options.committed(id, changed, settled))
-      })
+    const settleInside = (settlements: ReadonlyArray<Driver.Settlement>): Effect.Effect<void, BusError> => {
+      const { id, member } = opened.at
+      const settled = settlements.map(settledOf)
+      return database.settle(id, member, settled, (changed) => options.committed(id, changed, settled))
+    }
 
     const settle = (settlements: ReadonlyArray<Driver.Settlement>): Effect.Effect<void, BusError> =>
-      Effect.flatMap(database.inTransaction, (inside) => {
-        const own = settlements.map((settlement) => [settlement.receipt as Receipt, settlement] as const)
-        return inside ? settleInside(own) : settleAll(own)
+      Effect.withFiberRuntime((fiber) => {
+        const own = stillHeld(settlements)
+        if (own.length === 0) return Effect.void
+        const now = lines.atOnce.settle(fiber, opened.at.id, opened.at.member, own.map(settledOf))
+        if (now === undefined) {
+          return Effect.flatMap(database.inTransaction, (inside) => inside ? settleInside(own) : settleAll(own))
+        }
+        if (Exit.isSuccess(now)) letGo(own)
+        return now
       })
 
     yield* Effect.addFinalizer(() =>
@@ -221,11 +239,12 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
         const untouched = new Set<unknown>()
         for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) untouched.add(next.receipt)
         if (held.size === 0) return
-        yield* Effect.ignore(brief(settleAll(Array.from(held.values(), (receipt) => [
+        yield* Effect.ignore(brief(settleAll(Array.from(held.values(), (receipt) => ({
+          _tag: "return",
           receipt,
           // What was handed over was delivered; it counts.
-          { _tag: "return", receipt, counted: !untouched.has(receipt) }
-        ]))))
+          counted: !untouched.has(receipt)
+        })))))
       })
     )
 
@@ -234,3 +253,11 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
 
 /** At the end nobody waits for a database that does not answer: the lease runs out. */
 const brief = <A, E>(effect: Effect.Effect<A, E>) => Effect.timeoutOption(Effect.interruptible(effect), "2 seconds")
+
+/** After so many claims and messages that came at once, timers, sockets and signals have their turn: a lease must be renewed. */
+const maxAtOnce = 1_024
+
+const settledOf = (settlement: Driver.Settlement): Settled => {
+  const { keyed, place, priority } = settlement.receipt as Receipt
+  return { place, priority, keyed, settlement }
+}

@@ -1,4 +1,6 @@
 import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type { Again, Depth, Settlement } from "../../bus/BusDriver.ts"
 import type { BusError } from "../../bus/BusError.ts"
 import type { Message } from "../../bus/Message.ts"
@@ -78,6 +80,8 @@ export interface Database {
     settlements: ReadonlyArray<Settled>,
     committed: (changed: boolean) => void
   ) => Effect.Effect<void, BusError>
+  /** Where the database is in this process: what need not wait. */
+  readonly atOnce?: AtOnce | undefined
   readonly depth: (group: number, now: number | undefined) => Effect.Effect<Depth, BusError>
   readonly join: (ttl: number, now: number | undefined) => Effect.Effect<number, BusError>
   /** Prolongs a member's lease, and tells of the others; `undefined` where it has been buried. */
@@ -104,6 +108,27 @@ export interface Database {
   readonly inTransaction: Effect.Effect<boolean>
   /** Runs outside of any transaction that the fiber is in. */
   readonly detached: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+/**
+ * Claims and settlements as plain code that the fiber runs, outside of transactions of its own. Each answers `undefined` where it
+ * would have to wait, and has done nothing then.
+ */
+export interface AtOnce {
+  readonly claim: (
+    fiber: Fiber.RuntimeFiber<any, any>,
+    group: number,
+    member: number,
+    max: number,
+    now: number | undefined
+  ) => Exit.Exit<Claim, BusError> | undefined
+  readonly settle: (
+    fiber: Fiber.RuntimeFiber<any, any>,
+    group: number,
+    member: number,
+    settlements: ReadonlyArray<Settled>,
+    committed: (changed: boolean) => void
+  ) => Exit.Exit<void, BusError> | undefined
 }
 
 /** Which subscriptions there are. */

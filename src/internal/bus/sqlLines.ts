@@ -2,6 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import type { BusError } from "../../bus/BusError.ts"
@@ -39,6 +40,23 @@ export interface Lines {
     asking: Asking
   ) => Effect.Effect<Deferred.Deferred<Claimed, BusError>>
   readonly settle: (group: number, member: number, settling: Settling) => Effect.Effect<void, BusError>
+  /** What need not wait for the database, nor for others; `undefined` where it must, and then nothing was done. */
+  readonly atOnce: {
+    readonly claim: (
+      fiber: Fiber.RuntimeFiber<any, any>,
+      group: number,
+      member: number,
+      max: number
+    ) => Exit.Exit<Claim, BusError> | undefined
+    readonly settle: (
+      fiber: Fiber.RuntimeFiber<any, any>,
+      group: number,
+      member: number,
+      settled: ReadonlyArray<Settled>
+    ) => Exit.Exit<void, BusError> | undefined
+  }
+  /** Called where a member was found to be none any more: what was to be put right for it no longer is. */
+  readonly forget: () => void
 }
 
 /**
@@ -58,6 +76,9 @@ interface Waiting<T, A> {
 
 /** Those who wait are served together. */
 interface Line<T, A> {
+  readonly member: number
+  /** Called when nobody waits and nothing is under way. */
+  readonly onIdle: () => void
   readonly waiting: Array<Waiting<T, A>>
   /** How many services may be under way, and how many are. */
   readonly lanes: number
@@ -70,13 +91,34 @@ export const make = (options: {
   readonly database: Database
   /** The driver's own. */
   readonly scope: Scope.Scope
-  readonly timed: <A, E>(run: (now: number | undefined) => Effect.Effect<A, E>) => Effect.Effect<A, E>
+  /** The time to tell the database. */
+  readonly nowOf: (fiber: Fiber.RuntimeFiber<any, any>) => number | undefined
+  readonly isCurrent: (member: number) => boolean
   /** Where what this process holds of a subscription stands, as far as it knows. */
   readonly held: (group: number) => ReadonlyArray<number>
   /** Told when settlements are committed, and whether there is something to be taken then, or to be waited for. */
   readonly committed: (group: number, changed: boolean, settled: ReadonlyArray<Settled>) => void
 }): Lines => {
-  const { database, held, scope, timed } = options
+  const { database, held, isCurrent, nowOf, scope } = options
+
+  /** One for each subscription and membership, while it is made use of or has to be put right. */
+  const lineOf = <T, A>(lines: Map<string, Line<T, A>>, group: number, member: number, lanes: number): Line<T, A> => {
+    const name = nameOf(group, member)
+    const known = lines.get(name)
+    if (known !== undefined) return known
+    const line: Line<T, A> = {
+      member,
+      lanes,
+      waiting: [],
+      running: 0,
+      broken: false,
+      onIdle: () => {
+        if (!line.broken || !isCurrent(member)) lines.delete(name)
+      }
+    }
+    lines.set(name, line)
+    return line
+  }
 
   /** Serves those who wait, whether they still do or not, until nobody does. */
   const serving = <T, A>(
@@ -94,15 +136,15 @@ export const make = (options: {
             return loop
           },
           onFailure: (cause) => {
-            line.running--
             refuse(line, cause)
+            leave(line)
             return Effect.void
           }
         })
       }
       // In one step: who comes after this begins anew.
       if (line.broken || line.waiting.length === 0) {
-        line.running--
+        leave(line)
         return Effect.void
       }
       const now = next(line.waiting)
@@ -118,8 +160,8 @@ export const make = (options: {
     })
     return Effect.onInterrupt(loop, (by) =>
       Effect.sync(() => {
-        line.running--
         refuse(line, Cause.interrupt(FiberId.combineAll(by)))
+        leave(line)
       }))
   }
 
@@ -128,15 +170,14 @@ export const make = (options: {
     what: T,
     serve: Effect.Effect<void>,
     pending?: Waiting<T, A>["pending"]
-  ): Effect.Effect<Deferred.Deferred<A, BusError>> =>
-    Effect.suspend(() => {
-      const done = Deferred.unsafeMake<A, BusError>(FiberId.none)
-      line.waiting.push({ what, done, pending })
-      pending?.(done)
-      if (line.running >= (line.broken ? 1 : line.lanes)) return Effect.succeed(done)
-      line.running++
-      return Effect.as(Effect.forkIn(database.detached(serve), scope), done)
-    })
+  ): Effect.Effect<Deferred.Deferred<A, BusError>> => {
+    const done = Deferred.unsafeMake<A, BusError>(FiberId.none)
+    line.waiting.push({ what, done, pending })
+    pending?.(done)
+    if (line.running >= (line.broken ? 1 : line.lanes)) return Effect.succeed(done)
+    line.running++
+    return Effect.as(Effect.forkIn(database.detached(serve), scope), done)
+  }
 
   const some = <T>(waiting: Array<Waiting<Asking, T>>): ReadonlyArray<Waiting<Asking, T>> => {
     let count = 1
@@ -165,42 +206,77 @@ export const make = (options: {
   const claiming = new Map<string, Line<Asking, Claimed>>()
   const settling = new Map<string, Line<Settling, void>>()
 
+  const { atOnce } = database
+  const isInUse = (lines: ReadonlyMap<string, unknown>, group: number, member: number) =>
+    lines.size > 0 && lines.has(nameOf(group, member))
+
   return {
-    claim: (group, member, asking) => {
-      const line = lineOf(claiming, group, member, lanes.claims)
-      const release = Effect.suspend(() => database.release(group, member, held(group)))
-      const serve = (all: ReadonlyArray<Asking>): Effect.Effect<ReadonlyArray<Claimed>, BusError> =>
-        timed((now) => database.claim(group, member, all.reduce((sum, { max }) => sum + max, 0), now)).pipe(
-          Effect.catchIf(
-            (error) => error.reason === "timeout",
-            () => {
-              // It may have been made all the same: nobody knows of what it took.
-              line.broken = true
-              return Effect.succeed({ _tag: "none", next: 0 } as const)
-            }
-          ),
-          Effect.map((claim) => share(line, all, claim))
-        )
-      return enter(line, asking, serving(line, some, serve, release), asking.pending)
-    },
-    settle: (group, member, one) => {
-      const line = lineOf(settling, group, member, lanes.settlements)
-      const serve = (batch: ReadonlyArray<Settling>) =>
-        Effect.suspend(() => {
-          const settled = batch.length === 1 ? batch[0]!.settled() : batch.flatMap((each) => each.settled())
-          const answers = batch.map(() => undefined)
-          if (settled.length === 0) return Effect.succeed(answers)
-          return Effect.map(
-            database.settle(group, member, settled, (changed) => options.committed(group, changed, settled)),
-            () => {
-              for (const { onSettled } of batch) onSettled()
-              return answers
-            }
+    // The line is looked for in the step that enters it: it may have been left for good before.
+    claim: (group, member, asking) =>
+      Effect.suspend(() => {
+        const line = lineOf(claiming, group, member, lanes.claims)
+        const release = Effect.suspend(() => database.release(group, member, held(group)))
+        const serve = (all: ReadonlyArray<Asking>): Effect.Effect<ReadonlyArray<Claimed>, BusError> =>
+          Effect.withFiberRuntime<Claim, BusError>((fiber) =>
+            database.claim(group, member, all.reduce((sum, { max }) => sum + max, 0), nowOf(fiber))
+          ).pipe(
+            Effect.catchIf(
+              (error) => error.reason === "timeout",
+              () => {
+                // It may have been made all the same: nobody knows of what it took.
+                line.broken = true
+                return Effect.succeed({ _tag: "none", next: 0 } as const)
+              }
+            ),
+            Effect.map((claim) => share(line, all, claim))
           )
-        })
-      return Effect.flatMap(enter(line, one, serving(line, all, serve, Effect.void)), Deferred.await)
+        return enter(line, asking, serving(line, some, serve, release), asking.pending)
+      }),
+    settle: (group, member, one) =>
+      Effect.suspend(() => {
+        const line = lineOf(settling, group, member, lanes.settlements)
+        const serve = (batch: ReadonlyArray<Settling>) =>
+          Effect.suspend(() => {
+            const settled = batch.length === 1 ? batch[0]!.settled() : batch.flatMap((each) => each.settled())
+            const answers = batch.map(() => undefined)
+            if (settled.length === 0) return Effect.succeed(answers)
+            return Effect.map(
+              database.settle(group, member, settled, (changed) => options.committed(group, changed, settled)),
+              () => {
+                for (const { onSettled } of batch) onSettled()
+                return answers
+              }
+            )
+          })
+        return Effect.flatMap(enter(line, one, serving(line, all, serve, Effect.void)), Deferred.await)
+      }),
+    atOnce: {
+      claim: (fiber, group, member, max) =>
+        isInUse(claiming, group, member) ? undefined : atOnce?.claim(fiber, group, member, max, nowOf(fiber)),
+      settle: (fiber, group, member, settled) =>
+        isInUse(settling, group, member)
+          ? undefined
+          : atOnce?.settle(
+            fiber,
+            group,
+            member,
+            settled,
+            (changed) => options.committed(group, changed, settled)
+          )
+    },
+    forget: () => {
+      for (const lines of [claiming, settling]) {
+        for (const { onIdle, running } of lines.values()) if (running === 0) onIdle()
+      }
     }
   }
+}
+
+const nameOf = (group: number, member: number): string => `${group} ${member}`
+
+const leave = <T, A>(line: Line<T, A>): void => {
+  line.running--
+  if (line.running === 0) line.onIdle()
 }
 
 const refuse = <T, A>({ waiting }: Line<T, A>, cause: Cause.Cause<BusError>): void => {
@@ -210,19 +286,4 @@ const refuse = <T, A>({ waiting }: Line<T, A>, cause: Cause.Cause<BusError>): vo
 const end = <T, A>({ done, pending }: Waiting<T, A>, exit: Exit.Exit<A, BusError>): void => {
   pending?.(undefined)
   Deferred.unsafeDone(done, exit)
-}
-
-/** One for each subscription and membership that is made use of. */
-const lineOf = <T, A>(
-  lines: Map<string, Line<T, A>>,
-  group: number,
-  member: number,
-  lanes: number
-): Line<T, A> => {
-  const name = `${group} ${member}`
-  const known = lines.get(name)
-  if (known !== undefined) return known
-  const line: Line<T, A> = { waiting: [], lanes, running: 0, broken: false }
-  lines.set(name, line)
-  return line
 }

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { BusError } from "../../bus/BusError.ts"
 import { ageing, type Message, priorities } from "../../bus/Message.ts"
@@ -45,38 +46,40 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
       (error) => error._tag === "BusError" ? error : new BusError({ ...Rows.busError(operation, error), operation })
     )
 
-  /** The same, at once where nobody else writes. */
+  /** The same at once; `undefined` where the fiber is in a transaction, or somebody else writes just now. */
+  const transactNow = <A>(
+    operation: string,
+    fiber: Fiber.RuntimeFiber<any, any>,
+    run: (transaction: SqliteClient.Transaction) => A
+  ): Exit.Exit<A, BusError> | undefined => {
+    if (isInside(fiber) || !client.lock.tryAcquire()) return undefined
+    let transaction: SqliteClient.Transaction | undefined
+    try {
+      transaction = client.begin()
+      const answer = run(transaction)
+      client.commit(transaction)
+      return Exit.succeed(answer)
+    } catch (error) {
+      if (transaction === undefined) return Errors.classify(error) === "busy" ? undefined : fail(operation, error)
+      try {
+        client.rollback(transaction)
+      } catch {
+        // The first error says more; the next transaction begins with a rollback.
+      }
+      return fail(operation, error)
+    } finally {
+      client.lock.release()
+    }
+  }
+
   const transact = <A>(
     operation: string,
     run: (transaction: SqliteClient.Transaction) => A
   ): Effect.Effect<A, BusError> =>
-    Effect.withFiberRuntime((fiber) => {
-      if (isInside(fiber) || !client.lock.tryAcquire()) return slowly(operation, run)
-      let transaction: SqliteClient.Transaction | undefined
-      try {
-        transaction = client.begin()
-        const answer = run(transaction)
-        client.commit(transaction)
-        return Effect.succeed(answer)
-      } catch (error) {
-        if (transaction === undefined) {
-          return Errors.classify(error) === "busy"
-            ? Effect.yieldNow().pipe(Effect.zipRight(slowly(operation, run)))
-            : fail(operation, error)
-        }
-        try {
-          client.rollback(transaction)
-        } catch {
-          // The first error says more; the next transaction begins with a rollback.
-        }
-        return fail(operation, error)
-      } finally {
-        client.lock.release()
-      }
-    })
+    Effect.withFiberRuntime((fiber) => transactNow(operation, fiber, run) ?? slowly(operation, run))
 
   const fail = (operation: string, error: unknown) =>
-    Effect.fail(Rows.busError(operation, Errors.storeError(operation, error)))
+    Exit.fail(Rows.busError(operation, Errors.storeError(operation, error)))
 
   /** What is committed; a database in memory has one connection, which shows what others have not committed yet. */
   const read = <A>(operation: string, run: (run: Run) => A): Effect.Effect<A, BusError> =>
@@ -156,32 +159,41 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
   /** Subscriptions that had something when they were last asked. */
   const busy = new Set<number>()
 
-  /** Of each level of priority the first, and of those the first by age. */
-  const candidates = (group: number, max: number, now: number): ReadonlyArray<Row> => {
+  /** Of each level of priority the first, and of those the first by age; and the level, where they are all of one. */
+  const candidates = (group: number, max: number, now: number, highest: number, lowest: number): Candidates => {
+    if (highest === lowest) {
+      const rows = onWriter(sql.candidates, group, highest, max)
+      return { level: highest, found: rows.map((row) => candidateOf(row, highest)) }
+    }
     const found: Array<Row> = []
+    let level: number | undefined
     let levels = 0
-    for (let priority = priorities.highest; priority >= priorities.lowest; priority--) {
-      const rows = onWriter(sql.candidates, group, priority, max)
+    for (let priority = highest; priority >= lowest; priority--) {
+      const rows = onWriter(sql.candidatesAged, group, priority, max)
       if (rows.length === 0) continue
       levels++
+      level = priority
       for (const row of rows) found.push(row)
     }
-    if (levels < 2) return found
-    const aged = (row: Row) => Math.min(priorities.highest, row[5] + Math.max(0, Math.floor((now - row[3]) / ageing)))
-    return found
-      .map((row) => ({ row, level: aged(row) }))
-      .sort((a, b) => b.level - a.level || a.row[0] - b.row[0])
-      .slice(0, max)
-      .map(({ row }) => row)
+    if (levels < 2) return { level, found: found.map((row) => candidateOf(row, row[9])) }
+    const aged = (row: Row) => Math.min(priorities.highest, row[9] + Math.max(0, Math.floor((now - row[8]) / ageing)))
+    return {
+      level: undefined,
+      found: found
+        .map((row) => ({ row, level: aged(row) }))
+        .sort((a, b) => b.level - a.level || a.row[0] - b.row[0])
+        .slice(0, max)
+        .map(({ row }) => candidateOf(row, row[9]))
+    }
   }
 
   /** Of each key the one that has the turn, or the first where nobody has it; the others are told to wait for it. */
-  const passBy = (group: number, rows: ReadonlyArray<Row>): ReadonlyArray<Row> => {
-    if (rows.every((row) => row[6] === null)) return rows
+  const passBy = (group: number, found: ReadonlyArray<Candidate>): ReadonlyArray<Candidate> => {
+    if (found.every(({ message }) => message.key === undefined)) return found
     const turns = new Map<string, number>()
-    for (const [place, , , , turn, , key] of rows) if (turn === 1) turns.set(key, place)
-    return rows.filter(([place, , , , turn, , key]) => {
-      if (key === null || turn === 1) return true
+    for (const { hasTurn, message, place } of found) if (hasTurn) turns.set(message.key!, place)
+    return found.filter(({ hasTurn, message: { key }, place }) => {
+      if (key === undefined || hasTurn) return true
       if (!turns.has(key) && onWriter(sql.hasTurn, group, key).length === 0) {
         turns.set(key, place)
         return true
@@ -191,19 +203,41 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
     })
   }
 
+  const take = (group: number, member: number, level: number | undefined, taken: ReadonlyArray<Candidate>): void => {
+    // Of one level these are the first, and all of them: so is what stands between the first and the last of them.
+    if (level !== undefined) write(sql.takeRange, member, group, level, taken[0]!.place, taken[taken.length - 1]!.place)
+    else write(sql.takeAll, member, JSON.stringify(taken.map(({ place }) => place)))
+    for (const { hasTurn, message, place } of taken) {
+      if (message.key !== undefined && !hasTurn) write(sql.takeTurn, place)
+    }
+  }
+
   const claim = (group: number, member: number, max: number, now: number): Claim => {
-    if (onWriter(sql.isMember, member).length === 0) return { _tag: "buried" }
-    for (const [place] of onWriter(sql.due, group, now)) write(sql.ready, place)
+    const survey = () => onWriter(sql.survey, member, group, group, group)[0]!
+    let seen = survey()
+    if (seen[0] === 0) return { _tag: "buried" }
+    if (seen[1] !== null && seen[1] <= now) {
+      for (const [place] of onWriter(sql.due, group, now)) write(sql.ready, place)
+      seen = survey()
+    }
+    const [, , highest, lowest] = seen
+    if (highest === null) return nothing(onWriter, group, now)
     for (let round = 0; round < 100; round++) {
-      const found = candidates(group, max, now)
-      const rows = passBy(group, found)
-      if (found.length > 0 && rows.length < found.length) continue
-      if (rows.length === 0) return nothing(onWriter, group, now)
-      write(sql.takeAll, member, JSON.stringify(rows.map(([place]) => place)))
-      for (const row of rows) if (row[6] !== null && row[4] === 0) write(sql.takeTurn, row[0])
-      return { _tag: "taken", taken: rows.map(takenOf) }
+      const { found, level } = candidates(group, max, now, highest, lowest)
+      const taken = passBy(group, found)
+      if (found.length > 0 && taken.length < found.length) continue
+      if (taken.length === 0) return nothing(onWriter, group, now)
+      take(group, member, level, taken)
+      return { _tag: "taken", taken }
     }
     return { _tag: "none", next: 0 }
+  }
+
+  const claimed = (group: number, member: number, max: number, now: number) => (): Claim => {
+    const answer = claim(group, member, max, now)
+    if (answer._tag === "taken") busy.add(group)
+    else busy.delete(group)
+    return answer
   }
 
   const nothing = (run: Run, group: number, now: number): Claim => {
@@ -213,6 +247,13 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
   }
 
   // ------------------------------------------------------------------------------------------------------ settlements
+
+  /** What stands close together is removed as one. */
+  const remove = (member: number, places: ReadonlyArray<number>): void => {
+    const ranges = rangesOf(places, places.length >> 3)
+    if (ranges === undefined) write(sql.doneAll, JSON.stringify(places), member)
+    else for (const [first, last] of ranges) write(sql.doneRange, first, last, member)
+  }
 
   /** Whether there is something to be taken now, or to be waited for. */
   const settle = (group: number, member: number, settlements: ReadonlyArray<Settled>): boolean => {
@@ -245,7 +286,7 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
           write(sql.giveBack, settlement.counted ? 0 : 1, place, member)
       }
     }
-    if (plain.length > 0) write(sql.doneAll, JSON.stringify(plain), member)
+    if (plain.length > 0) remove(member, plain)
     for (const key of passed) {
       const [heir] = onWriter(sql.heir, group, key)
       if (heir === undefined) continue
@@ -253,6 +294,17 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
       write(sql.inherit, heir[0])
     }
     return changed
+  }
+
+  const settled = (
+    group: number,
+    member: number,
+    settlements: ReadonlyArray<Settled>,
+    committed: (changed: boolean) => void
+  ) =>
+  (transaction: SqliteClient.Transaction): void => {
+    const changed = settle(group, member, settlements)
+    transaction.onCommit(() => committed(changed))
   }
 
   return {
@@ -326,17 +378,12 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
         endUnused()
       }),
     claim: (group, member, max, now = 0) => {
-      const take = transact("EventBus.consume", () => {
-        const answer = claim(group, member, max, now)
-        if (answer._tag === "taken") busy.add(group)
-        else busy.delete(group)
-        return answer
-      })
+      const take = transact("EventBus.consume", claimed(group, member, max, now))
       if (!shared || busy.has(group)) return take
       // A look does not need the write lock.
       return Effect.flatMap(
         read("EventBus.consume", (run) => nothing(run, group, now)),
-        (seen) => seen._tag === "none" && seen.next !== 0 ? Effect.succeed(seen) : take
+        (seen) => isIdle(seen) ? Effect.succeed(seen) : take
       )
     },
     look: (groups, now = 0) =>
@@ -346,10 +393,22 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
           return seen._tag !== "none" || seen.next === 0
         })),
     settle: (group, member, settlements, committed) =>
-      transact("EventBus.settle", (transaction) => {
-        const changed = settle(group, member, settlements)
-        transaction.onCommit(() => committed(changed))
-      }),
+      transact("EventBus.settle", settled(group, member, settlements, committed)),
+    atOnce: {
+      claim: (fiber, group, member, max, now = 0) => {
+        if (shared && !busy.has(group)) {
+          try {
+            const seen = nothing(onReader, group, now)
+            if (isIdle(seen)) return Exit.succeed(seen)
+          } catch {
+            return undefined
+          }
+        }
+        return transactNow("EventBus.consume", fiber, claimed(group, member, max, now))
+      },
+      settle: (fiber, group, member, settlements, committed) =>
+        transactNow("EventBus.settle", fiber, settled(group, member, settlements, committed))
+    },
     depth: (group, now = 0) => read("EventBus.depth", (run) => Rows.depth(run(sql.depth, now, now, now, group)[0]!)),
     join: (ttl, now = 0) =>
       transact("EventBus.consume", () => onWriter(sql.join, Process.machine, Process.self, now + ttl)[0]![0] as number),
@@ -385,9 +444,53 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
   }
 }
 
-const takenOf = (row: Row): Taken => ({
+/** Whether there is nothing to be taken now. */
+const isIdle = (seen: Claim): boolean => seen._tag === "none" && seen.next !== 0
+
+/** What may be taken. */
+interface Candidate extends Taken {
+  /** Whether it is the one of its key that may be held. */
+  readonly hasTurn: boolean
+}
+
+interface Candidates {
+  readonly found: ReadonlyArray<Candidate>
+  readonly level: number | undefined
+}
+
+const candidateOf = (row: Row, priority: number): Candidate => {
+  const own = row[1]
+  if (own === null) return candidate(row, priority, 0, null, null, 0)
+  const [deliveries, state, key, turn] = JSON.parse(own)
+  return candidate(row, priority, deliveries, state, key, turn)
+}
+
+const candidate = (
+  row: Row,
+  priority: number,
+  deliveries: number,
+  state: string | null,
+  key: string | null,
+  turn: number
+): Candidate => ({
   place: row[0],
-  deliveries: row[1] + 1,
-  state: row[2] ?? undefined,
-  message: Rows.message(row[7], row[8], row[9], row[5], row[6], row[10], row[11], row[12])
+  deliveries: deliveries + 1,
+  state: state ?? undefined,
+  hasTurn: turn === 1,
+  message: Rows.message(row[2], row[3], row[4], priority, key, row[5], row[6], row[7])
 })
+
+/** The first and the last of those that follow one another without a gap; `undefined` where they are more than `most`. */
+const rangesOf = (
+  places: ReadonlyArray<number>,
+  most: number
+): ReadonlyArray<readonly [first: number, last: number]> | undefined => {
+  const ranges: Array<[number, number]> = []
+  let current: [number, number] | undefined
+  for (const place of places) {
+    if (current !== undefined && place === current[1] + 1) current[1] = place
+    else if (ranges.length === Math.max(1, most)) return undefined
+    else ranges.push(current = [place, place])
+  }
+  return ranges
+}

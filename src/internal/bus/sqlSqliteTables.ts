@@ -86,13 +86,18 @@ export const statements = (prefix: string) => {
     name("messages"),
     name("deliveries")
   ]
-  // What is so with nearly every message is left out (`sqlRows`): a column costs more to be handed over than to be compared.
-  const columns = `d.place, d.deliveries, d.state, d.since, d.turn, d.priority, d.key, m.published_at, m.id, m.type,
-    m.metadata, m.payload,
+  // What is so with nearly every delivery and message is left out: a column costs more to be handed over than to be compared.
+  const columns = `d.place,
+    CASE WHEN d.deliveries = 0 AND d.state IS NULL AND d.key IS NULL THEN NULL
+      ELSE json_array(d.deliveries, d.state, d.key, d.turn) END,
+    m.published_at, m.id, m.type, m.metadata, m.payload,
     CASE WHEN m.occurred_at = m.published_at AND m.ready_at = m.published_at AND m.expires_at IS NULL
       AND m.schema_version = 1 AND m.retries IS NULL AND m.subject = m.type AND m.source = '/' AND m.format = 'json'
     THEN NULL ELSE json_array(m.occurred_at, m.ready_at, m.expires_at, m.schema_version, m.retries, m.subject, m.source,
       m.format) END`
+  const candidates = (columns: string) =>
+    `SELECT ${columns} FROM ${deliveries} AS d JOIN ${messages} AS m ON m.seq = d.message
+      WHERE d.bus_group = ? AND d.stage = 0 AND d.priority = ? AND d.holder IS NULL ORDER BY d.place LIMIT ? + 0`
   return {
     epoch: `SELECT epoch FROM ${state}`,
     groups:
@@ -125,17 +130,24 @@ export const statements = (prefix: string) => {
     isReady: `SELECT EXISTS (SELECT 1 FROM ${deliveries} WHERE bus_group = ? AND stage = 0 AND holder IS NULL),
       (SELECT min(at) FROM ${deliveries} WHERE bus_group = ? AND stage = 2),
       EXISTS (SELECT 1 FROM ${groups} WHERE id = ?)`,
-    isMember: `SELECT 1 FROM ${members} WHERE id = ?`,
+    // The first and the last level of priority at which something may stand; what is held is among it.
+    survey: `SELECT EXISTS (SELECT 1 FROM ${members} WHERE id = ?),
+      (SELECT min(at) FROM ${deliveries} WHERE bus_group = ? AND stage = 2),
+      (SELECT max(priority) FROM ${deliveries} WHERE bus_group = ? AND stage = 0),
+      (SELECT min(priority) FROM ${deliveries} WHERE bus_group = ? AND stage = 0)`,
     due: `SELECT place FROM ${deliveries} WHERE bus_group = ? AND stage = 2 AND at <= ? ORDER BY at, place LIMIT 10000`,
     ready: `UPDATE ${deliveries} SET stage = 0, since = at, at = NULL,
       place = (SELECT max(place) + 1 FROM ${deliveries}) WHERE place = ?`,
-    candidates: `SELECT ${columns} FROM ${deliveries} AS d JOIN ${messages} AS m ON m.seq = d.message
-      WHERE d.bus_group = ? AND d.stage = 0 AND d.priority = ? AND d.holder IS NULL ORDER BY d.place LIMIT ? + 0`,
+    candidates: candidates(columns),
+    candidatesAged: candidates(`${columns}, d.since, d.priority`),
     hasTurn: `SELECT 1 FROM ${deliveries} WHERE bus_group = ? AND key = ? AND turn = 1`,
     block: `UPDATE ${deliveries} SET stage = 1 WHERE place = ?`,
+    takeRange: `UPDATE ${deliveries} INDEXED BY ${name("ready")} SET holder = ?, deliveries = deliveries + 1
+      WHERE bus_group = ? AND stage = 0 AND priority = ? AND holder IS NULL AND place BETWEEN ? AND ?`,
     takeAll: `UPDATE ${deliveries} SET holder = ?, deliveries = deliveries + 1
       WHERE place IN (SELECT value FROM json_each(?))`,
     takeTurn: `UPDATE ${deliveries} SET turn = 1 WHERE place = ?`,
+    doneRange: `DELETE FROM ${deliveries} WHERE place BETWEEN ? AND ? AND holder = ?`,
     doneAll: `DELETE FROM ${deliveries} WHERE place IN (SELECT value FROM json_each(?)) AND holder = ?`,
     done: `DELETE FROM ${deliveries} WHERE place = ? AND holder = ? RETURNING key`,
     later: `UPDATE ${deliveries} SET holder = NULL, deliveries = 0, stage = 2, at = ?, state = ?, turn = turn AND NOT ?
