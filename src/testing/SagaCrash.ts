@@ -7,7 +7,6 @@
  *
  * @since 0.1.0
  */
-import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -19,11 +18,15 @@ import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Engine from "../internal/saga/engine.ts"
+import * as MemoryTimers from "../internal/saga/memoryTimers.ts"
+import * as Placement from "../internal/saga/placement.ts"
 import * as Verify from "../internal/testing/sagaCrash.ts"
 import * as Simulation from "../internal/testing/simulation.ts"
 import type * as Saga from "../saga/Saga.ts"
 import * as SagaEngine from "../saga/SagaEngine.ts"
 import * as Journal from "../saga/SagaJournal.ts"
+import * as Timers from "../saga/Timers.ts"
 import * as EventStore from "../store/EventStore.ts"
 
 /**
@@ -254,6 +257,14 @@ class Life {
   readonly dead = Deferred.unsafeMake<void>(FiberId.none)
 }
 
+/** An engine as `SagaEngine.layer` makes it; a hundred thousand of them cost less without layers. */
+const newEngine = Effect.gen(function*() {
+  const placement = yield* Placement.single
+  const timers = yield* Timers.makeEncoded(MemoryTimers.make(), { pollInterval: Infinity })
+  const { defaultIdleAfter: idleAfter, defaultPatience: patience } = SagaEngine
+  return yield* Engine.make({ settle: "1 millis", patience, idleAfter }, { placement, timers, shared: false })
+})
+
 /** A case: all that happens in it passes by here. */
 const runCase = async <P, A, Err>(
   options: Options<P, A, Err>,
@@ -308,13 +319,15 @@ const runCase = async <P, A, Err>(
       Effect.gen(function*() {
         const types = groups.flatMap(({ events }) => events.map(({ type }) => type)).join(", ")
         yield* gate(life, `before writing ${types}`)
-        const appended = yield* Effect.either(store.append(groups, appendOptions))
+        // what is on its way to the store arrives: time goes on for it
+        const appended = yield* Effect.either(Effect.withClock(store.append(groups, appendOptions), simulation.clock))
         record.trace.push(`${appended._tag === "Right" ? "wrote" : `${appended.left._tag} for`} ${types}`)
         yield* gate(life, `after writing ${types}`)
         return yield* appended
       }) as never
   })
 
+  const simulation = new Simulation.Simulation({ quiet: options.quiet })
   const payload = options.payload(number)
   const program = Effect.gen(function*() {
     const store = yield* EventStore.EventStore
@@ -322,16 +335,15 @@ const runCase = async <P, A, Err>(
       const life = new Life()
       lives.push(life)
       const scope = yield* Scope.make()
-      const engine = SagaEngine.layerOf(options.live(ledgerOf(life)), { settle: "1 millis" }).pipe(
-        Layer.provide(Layer.succeed(EventStore.EventStore, mortal(store, life)))
-      )
-      const fiber = yield* Effect.forkDaemon(
-        Effect.gen(function*() {
-          const context = yield* Layer.buildWithScope(Layer.fresh(engine), scope)
-          yield* Effect.exit(
-            Effect.provide(options.saga.run(payload), context as Context.Context<SagaEngine.SagaEngine>)
-          )
-        })
+      const fiber = yield* Effect.gen(function*() {
+        const engine = yield* newEngine
+        yield* Effect.provideService(Layer.build(options.live(ledgerOf(life))), SagaEngine.SagaEngine, engine)
+        yield* Effect.exit(Effect.provideService(options.saga.run(payload), SagaEngine.SagaEngine, engine))
+      }).pipe(
+        Effect.provideService(EventStore.EventStore, mortal(store, life)),
+        Scope.extend(scope),
+        Effect.withClock(simulation.clockOf(() => !life.crashed)),
+        Effect.forkDaemon
       )
       const done = yield* Effect.raceFirst(
         Effect.as(Deferred.await(life.dead), false),
@@ -345,7 +357,6 @@ const runCase = async <P, A, Err>(
     const events = yield* Stream.runCollect(Journal.Sagas.read(Journal.idOf(options.saga.name, id)))
     return Array.from(events, (recorded) => ({ version: recorded.version, event: recorded.payload }))
   })
-  const simulation = new Simulation.Simulation({ quiet: options.quiet })
   const ended = await simulation.run(
     program.pipe(
       Effect.provide(options.store ?? EventStore.layerMemory),

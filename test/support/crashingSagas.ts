@@ -12,14 +12,18 @@ export const shapes: ReadonlyArray<Shape> = ["sequential", "parallel", "nested"]
 
 type Body = Effect.Effect<unknown, Failed, Saga.Running>
 
+// Made once: whether a Schedule can be resumed is tried at its first use, and each engine life runs the body.
+const once = Schedule.exponential("1 seconds").pipe(Schedule.intersect(Schedule.recurs(1)))
+const hourly = Schedule.spaced("1 hours").pipe(Schedule.intersect(Schedule.recurs(3)))
+
 /** A step that is retried once, and whose compensation is. */
 const step = (ledger: SagaCrash.Ledger, name: string): Body =>
   Saga.step(name, {
     success: Schema.String,
     execute: (key) => Effect.as(ledger.perform(name, key, () => new Failed({ step: name })), `${name} done`),
-    retry: Schedule.exponential("1 seconds").pipe(Schedule.intersect(Schedule.recurs(1))),
+    retry: once,
     compensate: (_outcome, key) => ledger.undo(name, key, () => new Failed({ step: name })),
-    compensateRetry: Schedule.spaced("1 hours").pipe(Schedule.intersect(Schedule.recurs(3))),
+    compensateRetry: hourly,
     compensateExhausted: "intervene"
   })
 

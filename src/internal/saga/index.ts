@@ -149,14 +149,12 @@ export const make: Effect.Effect<SagaIndex, StoreError | InvalidInput, EventStor
   function*() {
     const store = yield* EventStore
     const given = yield* Effect.serviceOption(SnapshotStore.SnapshotStore)
-    const snapshots = Option.match(given, {
-      onNone: () => SnapshotStore.layerMemory,
-      onSome: (service) => Layer.succeed(SnapshotStore.SnapshotStore, service)
-    })
-    const context = yield* Layer.build(
-      Projection.layerAsync(Index, { saveEvery: 5_000 }).pipe(
-        Layer.provide(Layer.merge(snapshots, Layer.succeed(EventStore, store)))
-      )
+    const snapshots = Option.isSome(given)
+      ? given.value
+      : Context.get(yield* Layer.build(SnapshotStore.layerMemory), SnapshotStore.SnapshotStore)
+    const context = yield* Effect.provide(
+      Layer.build(Projection.layerAsync(Index, { saveEvery: 5_000 })),
+      Context.make(EventStore, store).pipe(Context.add(SnapshotStore.SnapshotStore, snapshots))
     )
     const handle = Context.get(context, Projection.running(Index))
     const state = Effect.flatMap(store.head, (head) =>

@@ -5,8 +5,10 @@ import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import type { Scheduler, Task } from "effect/Scheduler"
+import { clearTimeout, setTimeout } from "node:timers"
 import { setImmediate } from "node:timers/promises"
 import { Heap } from "../heap.ts"
+import * as RealTime from "../realTime.ts"
 
 /** The machine's own clock, for what is outside. */
 const real = Clock.make()
@@ -15,11 +17,15 @@ interface Sleep {
   readonly at: number
   readonly order: number
   readonly wake: () => void
+  readonly alive: () => boolean
   cancelled: boolean
 }
 
 /** Where nobody sleeps, somebody outside may still have to answer: for so long, in real milliseconds. */
 const longestAnswer = 10_000
+
+/** What `setTimeout` takes. */
+const longestRest = 2 ** 31 - 1
 
 /** How often fibers may give way to each other while no time passes. */
 const maxRounds = 100_000
@@ -59,31 +65,68 @@ export class Simulation {
     }
   }
 
-  readonly #clock: Clock.Clock = {
+  /** Of those who rest by the time outside: what they are is kept until then, and no longer than this world. */
+  readonly #rests = new Set<NodeJS.Timeout>()
+  readonly #outsideClock: Clock.Clock = {
     ...real,
-    unsafeCurrentTimeMillis: () => this.#now,
-    unsafeCurrentTimeNanos: () => BigInt(Math.round(this.#now * 1e6)),
-    currentTimeMillis: Effect.sync(() => this.#now),
-    currentTimeNanos: Effect.sync(() => BigInt(Math.round(this.#now * 1e6))),
     sleep: (duration) =>
       Effect.async<void>((resume) => {
-        const sleep: Sleep = {
-          at: this.#now + Math.max(0, Duration.toMillis(duration)),
-          order: this.#order++,
-          wake: () => resume(Effect.void),
-          cancelled: false
-        }
-        this.#sleeps.push(sleep)
+        const millis = Duration.toMillis(duration)
+        if (millis > longestRest) return
+        const timer = setTimeout(() => {
+          this.#rests.delete(timer)
+          resume(Effect.void)
+        }, millis)
+        this.#rests.add(timer)
         return Effect.sync(() => {
-          sleep.cancelled = true
+          this.#rests.delete(timer)
+          clearTimeout(timer)
         })
       })
   }
 
+  readonly clock: Clock.Clock = this.clockOf(() => true)
+
+  /** The time of this world for those who may be killed in it: whoever waits and is not alive then waits for ever. */
+  clockOf(alive: () => boolean): Clock.Clock {
+    const clock: Clock.Clock = {
+      ...real,
+      unsafeCurrentTimeMillis: () => this.#now,
+      unsafeCurrentTimeNanos: () => BigInt(Math.round(this.#now * 1e6)),
+      currentTimeMillis: Effect.sync(() => this.#now),
+      currentTimeNanos: Effect.sync(() => BigInt(Math.round(this.#now * 1e6))),
+      sleep: (duration) =>
+        Effect.async<void>((resume) => {
+          const sleep: Sleep = {
+            at: this.#now + Math.max(0, Duration.toMillis(duration)),
+            order: this.#order++,
+            wake: () => resume(Effect.void),
+            alive,
+            cancelled: false
+          }
+          this.#sleeps.push(sleep)
+          return Effect.sync(() => {
+            sleep.cancelled = true
+          })
+        })
+    }
+    RealTime.outside.set(clock, this.#outsideClock)
+    return clock
+  }
+
   /** Runs a program to its end, at most so many jumps of the clock. */
   async run<A, E>(program: Effect.Effect<A, E>, maxJumps: number): Promise<Exit.Exit<A, E>> {
+    try {
+      return await this.#run(program, maxJumps)
+    } finally {
+      for (const timer of this.#rests) clearTimeout(timer)
+      this.#rests.clear()
+    }
+  }
+
+  async #run<A, E>(program: Effect.Effect<A, E>, maxJumps: number): Promise<Exit.Exit<A, E>> {
     let ended: Exit.Exit<A, E> | undefined
-    const fiber: Fiber.RuntimeFiber<A, E> = Effect.runFork(Effect.withClock(program, this.#clock), {
+    const fiber: Fiber.RuntimeFiber<A, E> = Effect.runFork(Effect.withClock(program, this.clock), {
       scheduler: this.#scheduler
     })
     fiber.addObserver((exit) => {
@@ -94,7 +137,7 @@ export class Simulation {
       if (ended !== undefined) return ended
       if (await this.#outside(this.#quiet)) continue
       let next = this.#sleeps.pop()
-      while (next !== undefined && next.cancelled) next = this.#sleeps.pop()
+      while (next !== undefined && (next.cancelled || !next.alive())) next = this.#sleeps.pop()
       if (next === undefined && this.#quiet > 0 && await this.#outside(longestAnswer)) continue
       if (next === undefined) throw new Stuck("nothing is left to do, and nobody sleeps")
       if (++jumps > maxJumps) throw new Stuck(`it has not ended after ${maxJumps} jumps of the clock`)
