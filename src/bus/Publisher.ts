@@ -111,25 +111,36 @@ const encode = (
   options: Options | undefined
 ): Either.Either<ReadonlyArray<EventBus.NewMessage>, InvalidEvent> => {
   const faults: Array<Fault> = []
-  const messages: Array<EventBus.NewMessage> = []
-  for (let index = 0; index < given.length; index++) {
-    const each = given[index]
-    const envelope = Envelope.isNew(each) ? each : undefined
-    const encoded = codec.encodeInto(envelope === undefined ? each : envelope.event, `events[${index}]`, faults)
-    if (encoded === undefined) continue
-    const message = {
-      id: envelope?.id,
-      type: encoded.type,
-      subject: codec.entries.get(encoded.type)!.subject,
-      schemaVersion: encoded.schemaVersion,
-      payload: encoded.payload,
-      occurredAt: envelope?.occurredAt,
-      source: envelope?.source,
-      metadata: envelope?.metadata
-    }
-    messages.push(options === undefined ? message : { ...options, ...message })
+  // a list of one is made as such, since one that grows has room for many at once
+  const messages = given.length === 0 ? [] : [encodeOne(codec, given[0], "events[0]", options, faults)]
+  for (let index = 1; index < given.length; index++) {
+    messages.push(encodeOne(codec, given[index], `events[${index}]`, options, faults))
   }
   return faults.length === 0
-    ? Either.right(messages)
+    ? Either.right(messages as ReadonlyArray<EventBus.NewMessage>)
     : Either.left(new InvalidEvent({ faults: faults as [Fault, ...Array<Fault>] }))
+}
+
+/** `undefined` where a fault was told. */
+const encodeOne = (
+  codec: EventCodec.EventCodec<any>,
+  given: unknown,
+  path: string,
+  options: Options | undefined,
+  faults: Array<Fault>
+): EventBus.NewMessage | undefined => {
+  const envelope = Envelope.isNew(given) ? given : undefined
+  const encoded = codec.encodeInto(envelope === undefined ? given : envelope.event, path, faults)
+  if (encoded === undefined) return undefined
+  const message = {
+    id: envelope?.id,
+    type: encoded.type,
+    subject: codec.entries.get(encoded.type)!.subject,
+    schemaVersion: encoded.schemaVersion,
+    payload: encoded.payload,
+    occurredAt: envelope?.occurredAt,
+    source: envelope?.source,
+    metadata: envelope?.metadata
+  }
+  return options === undefined ? message : { ...options, ...message }
 }

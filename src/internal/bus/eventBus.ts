@@ -56,6 +56,7 @@ const makeEncoded = <C extends Driver.Capability>(
     const formats = yield* PayloadFormat
     const nextId = yield* EventId.EventIds
     const can = new Set<Driver.Capability>(driver.capabilities)
+    const bus: MessageRequest.Bus = { nextId, format: formats.write, limits: driver.limits, can }
     const outcomes = Outcomes.make()
     if (driver.tallies !== undefined) yield* Tallies.run(driver.tallies, outcomes, driver.groups)
     const sent = Meters.sentBy(driver.name)
@@ -77,14 +78,10 @@ const makeEncoded = <C extends Driver.Capability>(
     ): Either.Either<ReadonlyArray<Message>, PublishError> =>
       closed
         ? Either.left(new BusError({ reason: "closed", operation: "EventBus.publish" }))
-        : MessageRequest.make(given, {
+        : MessageRequest.make(given, bus, {
           correlation: fiber.getFiberRef(Correlation.currentCorrelation),
           traceparent: Traceparent.of(fiber),
           now: Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()),
-          nextId,
-          format: formats.write,
-          limits: driver.limits,
-          can,
           checked
         })
 

@@ -6,7 +6,7 @@ import type * as Driver from "../../bus/BusDriver.ts"
 import type { NewMessage } from "../../bus/EventBus.ts"
 import { type Message, priorities } from "../../bus/Message.ts"
 import * as Selector from "../../bus/Selector.ts"
-import type { Correlation } from "../../event/Correlation.ts"
+import * as Correlation from "../../event/Correlation.ts"
 import type { Metadata } from "../../event/Envelope.ts"
 import * as EventId from "../../event/EventId.ts"
 import { type Fault, InvalidEvent } from "../../event/InvalidInput.ts"
@@ -18,15 +18,19 @@ import * as MessageMetadata from "./messageMetadata.ts"
 import * as MetadataCheck from "../event/metadataCheck.ts"
 import * as Remembered from "./rememberedMessage.ts"
 
-/** What a message is made with beside what its publisher says. */
-export interface Surroundings {
-  readonly correlation: Correlation
-  readonly traceparent: string | undefined
-  readonly now: number
+/** What all messages of a bus are made with. */
+export interface Bus {
   readonly nextId: EventId.Generator
   readonly format: Format
   readonly limits: Driver.Limits
   readonly can: ReadonlySet<Driver.Capability>
+}
+
+/** What a message is made with beside what its publisher says. */
+export interface Surroundings {
+  readonly correlation: Correlation.Correlation
+  readonly traceparent: string | undefined
+  readonly now: number
   /** Whether the payloads are JSON values that were looked at, and that nobody else changes. */
   readonly checked: boolean
 }
@@ -34,6 +38,7 @@ export interface Surroundings {
 /** Checks what is to be published and makes it ready for the driver, or says all that is wrong with it. */
 export const make = (
   given: ReadonlyArray<NewMessage>,
+  bus: Bus,
   around: Surroundings
 ): Either.Either<ReadonlyArray<Message>, InvalidEvent | MessageTooLarge> => {
   const faults = Faults.make()
@@ -41,24 +46,24 @@ export const make = (
     faults.add("messages", `must be a list, got ${Faults.show(given)}`)
     return Either.left(invalid(faults.all))
   }
-  if (given.length > around.limits.messages) {
-    return Either.left(
-      new MessageTooLarge({ what: "messages", limit: around.limits.messages, actual: given.length })
-    )
+  const { limits } = bus
+  if (given.length > limits.messages) {
+    return Either.left(new MessageTooLarge({ what: "messages", limit: limits.messages, actual: given.length }))
   }
-  const messages: Array<Message> = []
-  for (let index = 0; index < given.length; index++) {
-    const message = makeMessage(given[index]!, index, around, faults)
-    if (message !== undefined) messages.push(message)
+  // a list of one is made as such, since one that grows has room for many at once
+  const messages = given.length === 0 ? [] : [makeMessage(given[0], 0, bus, around, faults)]
+  for (let index = 1; index < given.length; index++) {
+    messages.push(makeMessage(given[index], index, bus, around, faults))
   }
   if (faults.all.length > 0) return Either.left(invalid(faults.all))
-  for (const { payload } of messages) {
-    const actual = bytesOf(payload, around.limits.payload)
-    if (actual > around.limits.payload) {
-      return Either.left(new MessageTooLarge({ what: "payload", limit: around.limits.payload, actual }))
+  const made = messages as ReadonlyArray<Message>
+  for (const { payload } of made) {
+    const actual = bytesOf(payload, limits.payload)
+    if (actual > limits.payload) {
+      return Either.left(new MessageTooLarge({ what: "payload", limit: limits.payload, actual }))
     }
   }
-  return Either.right(messages)
+  return Either.right(made)
 }
 
 const invalid = (faults: Array<Fault>): InvalidEvent => new InvalidEvent({ faults: faults as [Fault, ...Array<Fault>] })
@@ -71,48 +76,65 @@ const problemOfType = Faults.remembering(Faults.nameProblem)
 const problemOfSource = Faults.remembering(Faults.nameProblem)
 const problemOfSubject = Faults.remembering(Selector.subjectProblem)
 
+/** Where something is wrong. */
+const at = (index: number, member: string): string => `messages[${index}].${member}`
+
+const tell = (faults: Faults.Faults, index: number, member: string, problem: string | undefined): void => {
+  if (problem !== undefined) faults.add(at(index, member), problem)
+}
+
+/** `undefined` where a fault was told. No function and no text is made here for what is right. */
 const makeMessage = (
   given: NewMessage,
   index: number,
+  bus: Bus,
   around: Surroundings,
   faults: Faults.Faults
 ): Message | undefined => {
-  const path = (member: string) => `messages[${index}].${member}`
-  const check = (member: string, problem: string | undefined) => {
-    if (problem !== undefined) faults.add(path(member), problem)
-  }
   if (typeof given !== "object" || given === null) {
     faults.add(`messages[${index}]`, `must be a message, got ${Faults.show(given)}`)
     return undefined
   }
-  const { now } = around
+  const { correlation, now } = around
   const before = faults.all.length
-  const id = given.id ?? around.nextId(now)
-  const isOurs = given.id === undefined && around.nextId === EventId.uuid7
+  const id = given.id ?? bus.nextId(now)
+  const isOurs = given.id === undefined && bus.nextId === EventId.uuid7
   const idProblem = isOurs ? undefined : EventId.problem(id)
-  check("id", idProblem)
-  check("type", problemOfType(given.type))
+  tell(faults, index, "id", idProblem)
+  tell(faults, index, "type", problemOfType(given.type))
   const subject = given.subject ?? given.type
-  if (given.subject !== undefined || faults.all.length === before) check("subject", problemOfSubject(subject))
+  if (given.subject !== undefined || faults.all.length === before) {
+    tell(faults, index, "subject", problemOfSubject(subject))
+  }
   const schemaVersion = given.schemaVersion ?? 1
-  check("schemaVersion", Faults.countProblem(schemaVersion, 1))
-  if (given.payload === undefined) faults.add(path("payload"), "must be a JSON value, got undefined")
-  else if (!around.checked && !Json.isValue(given.payload)) Json.check(given.payload, path("payload"), faults)
-  const source = given.source ?? around.correlation.source ?? "/"
-  check("source", problemOfSource(source))
-  if (given.key !== undefined) check("key", Faults.nameProblem(given.key))
-  const priority = priorityOf(given.priority, path("priority"), faults)
-  if (given.retries !== undefined) check("retries", Faults.countProblem(given.retries, 0))
-  const readyAt = readyAtOf(given, now, path, faults)
-  const ttl = given.ttl === undefined ? undefined : durationOf(given.ttl, path("ttl"), faults)
-  const occurredAt = given.occurredAt === undefined ? now : Instant.millis(given.occurredAt, path("occurredAt"), faults)
-  if (given.priority !== undefined && !around.can.has("priority")) check("priority", "is not known to this driver")
-  if (readyAt > now && !around.can.has("delay")) check("delay", "is not known to this driver")
+  tell(faults, index, "schemaVersion", Faults.countProblem(schemaVersion, 1))
+  if (given.payload === undefined) faults.add(at(index, "payload"), "must be a JSON value, got undefined")
+  else if (!around.checked && !Json.isValue(given.payload)) Json.check(given.payload, at(index, "payload"), faults)
+  const source = given.source ?? correlation.source ?? "/"
+  tell(faults, index, "source", problemOfSource(source))
+  if (given.key !== undefined) tell(faults, index, "key", Faults.nameProblem(given.key))
+  const priority = given.priority === undefined ? priorities.normal : priorityOf(given.priority, index, faults)
+  if (given.retries !== undefined) tell(faults, index, "retries", Faults.countProblem(given.retries, 0))
+  const readyAt = given.at === undefined && given.delay === undefined ? now : readyAtOf(given, now, index, faults)
+  const ttl = given.ttl === undefined ? undefined : durationOf(given.ttl, index, "ttl", faults)
+  const occurredAt = given.occurredAt === undefined
+    ? now
+    : Instant.millis(given.occurredAt, at(index, "occurredAt"), faults)
+  if (given.priority !== undefined && !bus.can.has("priority")) {
+    tell(faults, index, "priority", "is not known to this driver")
+  }
+  if (readyAt > now && !bus.can.has("delay")) tell(faults, index, "delay", "is not known to this driver")
   // a faulty id is told once
-  const metadata = metadataOf(given, idProblem === undefined ? id : "-", around)
-  const alone = MessageMetadata.isOwnConversation(metadata, id, isOurs)
-  if (!alone) MetadataCheck.check(metadata, () => path("metadata"), faults)
-  if (metadata.tenant !== undefined) check("metadata.tenant", Faults.nameProblem(metadata.tenant))
+  const metadata = isOurs && saysNothing(given, around) ? undefined : metadataOf(
+    given,
+    idProblem === undefined ? id : "-",
+    around
+  )
+  const alone = metadata === undefined || MessageMetadata.isOwnConversation(metadata, id, isOurs)
+  if (metadata !== undefined) {
+    if (!alone) MetadataCheck.check(metadata, () => at(index, "metadata"), faults)
+    if (metadata.tenant !== undefined) tell(faults, index, "metadata.tenant", Faults.nameProblem(metadata.tenant))
+  }
   if (faults.all.length > before) return undefined
   const message: { -readonly [K in keyof Message]: Message[K] } = {
     id,
@@ -125,8 +147,8 @@ const makeMessage = (
     readyAt,
     priority,
     metadata: alone ? MessageMetadata.ownConversation(id) : JSON.stringify(metadata),
-    format: around.format.name,
-    payload: around.format.write(given.payload)
+    format: bus.format.name,
+    payload: bus.format.write(given.payload)
   }
   if (ttl !== undefined) message.expiresAt = now + ttl
   if (given.key !== undefined) message.key = given.key
@@ -135,33 +157,40 @@ const makeMessage = (
   return message
 }
 
-const priorityOf = (given: NewMessage["priority"], path: string, faults: Faults.Faults): number => {
-  if (given === undefined) return priorities.normal
+/** Whether neither the publisher nor the fiber says anything of a message's surroundings, so that it begins a conversation. */
+const saysNothing = ({ headers, metadata }: NewMessage, { correlation, traceparent }: Surroundings): boolean =>
+  correlation === Correlation.empty && traceparent === undefined && metadata === undefined && headers === undefined
+
+const priorityOf = (given: unknown, index: number, faults: Faults.Faults): number => {
   if (given === "low" || given === "normal" || given === "high") return priorities[given]
-  if (Number.isInteger(given) && given >= priorities.lowest && given <= priorities.highest) return given
-  faults.add(path, `must be a whole number from 0 to 9, low, normal or high, got ${Faults.show(given)}`)
+  if (
+    typeof given === "number" && Number.isInteger(given) && given >= priorities.lowest && given <= priorities.highest
+  ) {
+    return given
+  }
+  tell(faults, index, "priority", `must be a whole number from 0 to 9, low, normal or high, got ${Faults.show(given)}`)
   return priorities.normal
 }
 
-const readyAtOf = (
-  { at, delay }: NewMessage,
-  now: number,
-  path: (member: string) => string,
-  faults: Faults.Faults
-): number => {
-  if (at !== undefined && delay !== undefined) {
-    faults.add(path("at"), "must not come together with delay")
+const readyAtOf = (given: NewMessage, now: number, index: number, faults: Faults.Faults): number => {
+  if (given.at !== undefined && given.delay !== undefined) {
+    tell(faults, index, "at", "must not come together with delay")
     return now
   }
-  if (delay !== undefined) return now + durationOf(delay, path("delay"), faults)
-  return at === undefined ? now : Math.max(now, Instant.millis(at, path("at"), faults))
+  if (given.delay !== undefined) return now + durationOf(given.delay, index, "delay", faults)
+  return given.at === undefined ? now : Math.max(now, Instant.millis(given.at, at(index, "at"), faults))
 }
 
 /** Whole milliseconds, rounded up: never early. */
-const durationOf = (given: Duration.DurationInput, path: string, faults: Faults.Faults): number => {
+const durationOf = (
+  given: Duration.DurationInput,
+  index: number,
+  member: string,
+  faults: Faults.Faults
+): number => {
   const duration = Option.getOrUndefined(Duration.decodeUnknown(given))
   if (duration !== undefined && Duration.isFinite(duration)) return Math.ceil(Duration.toMillis(duration))
-  faults.add(path, `must be a finite duration, got ${Faults.show(given)}`)
+  tell(faults, index, member, `must be a finite duration, got ${Faults.show(given)}`)
   return 0
 }
 
