@@ -176,9 +176,12 @@ const sliding = (keys: number) => {
 
 // -------------------------------------------------------------------------------------------------------- what is kept
 
+/** With the buffers of typed arrays, in which sets of partial matches are held. Those are only let go by the next collection. */
 const heap = (): number => {
   Kit.gc()
-  return process.memoryUsage().heapUsed
+  Kit.gc()
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return heapUsed + arrayBuffers
 }
 
 interface Held {
@@ -242,8 +245,9 @@ const alive = (() => {
     also: () => ({ "keys alive": keys.join(" and ") })
   } as const
   const places = (quick: boolean) => {
-    const from = quick ? 500_000 : 1_000_000
-    return [from, 5 * from]
+    // the most that is ever alive at once is reached late, and what was grown for it is kept
+    const from = quick ? 500_000 : 3_000_000
+    return [from, 4 * from]
   }
   return [
     Kit.measure("heap of 10,000 live keys, A -> B -> C within 200,000 events", {
@@ -257,7 +261,7 @@ const alive = (() => {
         }
       }
     }),
-    Kit.measure("the same, after five times as many events", {
+    Kit.measure("the same, after four times as many events", {
       ...options,
       unit: "times",
       goal: 1.2,
