@@ -1,10 +1,12 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { InvalidStep } from "../../saga/SagaError.ts"
 import type { JournalEvent, Kind } from "../../saga/SagaJournal.ts"
 import * as Body from "./body.ts"
 import { nameProblem } from "./saga.ts"
+import { exitOf } from "./exitOf.ts"
 import { identity } from "./identity.ts"
 import type { Activity } from "./machine.ts"
 import type { Runner } from "./runner.ts"
@@ -77,16 +79,30 @@ export const claimBy = (
  * Journals that an activity begins. False where nothing may begin any more: the body goes no further then.
  */
 export const begin = (runner: Runner, kind: Kind, event: JournalEvent): Effect.Effect<boolean> =>
-  runner.note([event], () => {
-    // asked again: another process may have cancelled before this came to the journal
-    if (kind === "pivot" && runner.pivoting && runner.state.cancel !== undefined) {
-      runner.pivoting = false
-      runner.consider()
-    }
-    if (runner.blocked()) return false
-    if (kind === "pivot") runner.pivoting = true
-    return true
-  })
+  runner.note([event], () => mayBegin(runner, kind))
+
+/** The same, asked by the fiber that is given, which is not interrupted; an Exit where it is done already. */
+export const beginBy = (
+  fiber: Fiber.RuntimeFiber<any, any>,
+  runner: Runner,
+  kind: Kind,
+  event: JournalEvent
+): Effect.Effect<boolean> => {
+  const begun = runner.writer.writeBy(fiber, [event], () => mayBegin(runner, kind))
+  const done = exitOf(begun)
+  return done !== undefined && Exit.isSuccess(done) ? begun as Effect.Effect<boolean> : Effect.orDie(begun)
+}
+
+const mayBegin = (runner: Runner, kind: Kind): boolean => {
+  // asked again: another process may have cancelled before this came to the journal
+  if (kind === "pivot" && runner.pivoting && runner.state.cancel !== undefined) {
+    runner.pivoting = false
+    runner.consider()
+  }
+  if (runner.blocked()) return false
+  if (kind === "pivot") runner.pivoting = true
+  return true
+}
 
 /** Where nothing may begin any more: a body that is rolled back waits to be stopped, what is left over of another ends. */
 export const held = (runner: Runner): Effect.Effect<never> =>
@@ -97,7 +113,7 @@ export const held = (runner: Runner): Effect.Effect<never> =>
  * the activity is lost: that is journaled before whoever interrupted it goes on, and it never comes to anything on a replay.
  */
 export const orLost = <A, E, R>(runner: Runner, id: string, waiting: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.catchAllCause(waiting, (cause) => {
+  Exit.isExit(waiting) && Exit.isSuccess(waiting) ? waiting : Effect.catchAllCause(waiting, (cause) => {
     const failed = Effect.failCause(cause)
     if (!Cause.isInterruptedOnly(cause)) return failed
     const { kind, state } = runner.activity(id)!

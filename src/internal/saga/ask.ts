@@ -57,7 +57,7 @@ export const make = (
           const stuck = View.stuckOf(state)
           if (stuck !== undefined) return stuck
           if (runner.broken !== undefined) return Effect.failCause(runner.broken as never)
-          return runner.closed ? ask : Effect.zipRight(runner.awaitChange, watch(runner))
+          return runner.closed ? ask : Effect.zipRight(runner.nextChange, watch(runner))
         })
       const ask: ReturnType<Service["result"]> = Effect.suspend(() => {
         const runner = running(key)

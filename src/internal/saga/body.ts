@@ -30,8 +30,8 @@ export interface Place {
   /** The time of the last activity that it saw. */
   now: number
   seed: string
-  /** Whether the body has no other fiber, and had none before. */
-  readonly alone: boolean
+  /** Whether the body had no other fiber before. */
+  alone: boolean
   random: Random.Random | undefined
 }
 
@@ -44,7 +44,9 @@ const begin = (at: string, now: number, seed: string, alone: boolean): Place => 
   random: undefined
 })
 
-export const place: FiberRef.FiberRef<Place> = FiberRef.unsafeMake(begin("", 0, "", false), {
+const nowhere = begin("", 0, "", false)
+
+export const place: FiberRef.FiberRef<Place> = FiberRef.unsafeMake(nowhere, {
   fork: (parent) => begin(`${parent.at}>${parent.forks++}`, parent.now, parent.seed, false),
   join: (parent, child) => {
     parent.now = Math.max(parent.now, child.now)
@@ -58,10 +60,20 @@ export const isAlone = (fiber: AnyFiber): boolean => {
   return alone && forks === 0
 }
 
+/** Whether somebody has interrupted a fiber, which may not have heard of it. */
+export const isInterrupted = (fiber: AnyFiber): boolean => !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
+
 /** A fiber has seen an activity end. */
 export const seenBy = (fiber: AnyFiber, id: string, at: number): void => {
-  const before = fiber.getFiberRef(place)
-  set(fiber, [[place, begin(id, Math.max(before.now, at), before.seed, before.alone && before.forks === 0)]])
+  const own = fiber.getFiberRef(place)
+  const now = Math.max(own.now, at)
+  // one that no body has begun or forked
+  if (own === nowhere) return void set(fiber, [[place, begin(id, now, own.seed, false)]])
+  own.alone &&= own.forks === 0
+  own.at = id
+  own.forks = 0
+  own.now = now
+  own.random = undefined
 }
 
 /** The fiber that runs this has seen an activity end. */
@@ -152,7 +164,8 @@ export const inConversation = <A, E, R>(
   })
 
 /**
- * Runs a body, in a fiber of its own: its time begins when the saga did. How it ended is told once its Scope has.
+ * Runs a body, in a fiber that runs nothing else before: its time begins when the saga did. How it ended is told once its Scope
+ * has, and the fiber does what is answered, with nothing of the body's about it.
  */
 export const run = <A, E>(
   body: Effect.Effect<A, E, any>,
@@ -163,11 +176,12 @@ export const run = <A, E>(
     readonly context: Context.Context<any>
     readonly supervisor: Supervisor.Supervisor<any>
   },
-  ended: (exit: Exit.Exit<A, E>) => void
+  ended: (exit: Exit.Exit<A, E>, fiber: Fiber.RuntimeFiber<any, any>) => Effect.Effect<void>
 ): Effect.Effect<void> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Scope.make(), (scope) =>
-      Effect.withFiberRuntime((fiber) => {
+      Effect.withFiberRuntime((fiber: AnyFiber) => {
+        const before = fiber.getFiberRefs()
         set(fiber, [
           [place, begin("", from.startedAt, `${from.seed}/${from.round}`, true)],
           [DefaultServices.currentServices, within(fiber.currentDefaultServices)],
@@ -177,11 +191,16 @@ export const run = <A, E>(
           ],
           [FiberRef.currentSupervisor, fiber.getFiberRef(FiberRef.currentSupervisor).zip(from.supervisor)]
         ])
+        const over = (exit: Exit.Exit<A, E>): Effect.Effect<void> => {
+          // whether it was interrupted is one of them
+          if (!isInterrupted(fiber)) fiber.setFiberRefs!(before)
+          return restore(ended(exit, fiber))
+        }
         return Effect.flatMap(Effect.exit(restore(body)), (exit) =>
-          Effect.matchCause(Scope.close(scope, exit), {
-            onSuccess: () => ended(exit),
+          Effect.matchCauseEffect(Scope.close(scope, exit), {
+            onSuccess: () => over(exit),
             onFailure: (cause) =>
-              ended(Exit.failCause(Exit.isFailure(exit) ? Cause.sequential(exit.cause, cause) : cause))
+              over(Exit.failCause(Exit.isFailure(exit) ? Cause.sequential(exit.cause, cause) : cause))
           }))
       })) as Effect.Effect<void>
   )

@@ -4,7 +4,6 @@ import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type { Generator } from "../../event/EventId.ts"
 import type { Service as Placement } from "../../saga/Placement.ts"
@@ -15,7 +14,7 @@ import { keyOf } from "./index.ts"
 import type { Stored } from "./journalWriter.ts"
 import type { Loaded } from "./load.ts"
 import * as Metrics from "./metrics.ts"
-import { Runner } from "./runner.ts"
+import { type Fork, Runner } from "./runner.ts"
 
 /** A saga that waits without a fiber and without its state. */
 export interface Parked {
@@ -37,7 +36,7 @@ export interface FleetOptions {
   readonly ids: Generator
   readonly services: Context.Context<DefaultServices.DefaultServices>
   readonly patience: Duration.Duration
-  readonly fork: (effect: Effect.Effect<unknown>) => Fiber.RuntimeFiber<unknown>
+  readonly fork: Fork
   readonly placement: Placement
   /** Whether other processes may carry sagas of the same store through. */
   readonly shared: boolean

@@ -9,8 +9,9 @@ import * as Correlation from "../../event/Correlation.ts"
 import type { Generator } from "../../event/EventId.ts"
 import type { JournalEvent } from "../../saga/SagaJournal.ts"
 import { idOf, Sagas } from "../../saga/SagaJournal.ts"
-import { type Appended, EventStore, type NewEvent, type Operations } from "../../store/EventStore.ts"
+import { type Appended, EventStore, type Group, type NewEvent, type Operations } from "../../store/EventStore.ts"
 import type { AppendError } from "../../store/AppendError.ts"
+import * as AppendNow from "../store/appendNow.ts"
 import { entryOf } from "./entry.ts"
 
 /** Why a journal takes no more of this process's events: another owner wrote, or the store broke in a way not foreseen. */
@@ -61,8 +62,11 @@ const written = (entry: Entry): Effect.Effect<boolean, TooMuch> =>
     })
     : entry.exit
 
+/** What is left to do where all is done. */
+const nothing: Effect.Effect<void> = Exit.void
+
 const yes: Exit.Exit<boolean> = Exit.succeed(true)
-const no: Effect.Effect<boolean> = Effect.succeed(false)
+const no: Exit.Exit<boolean> = Exit.succeed(false)
 
 /** What others have written may have made it pointless: an operator has cancelled what was to begin, or to be committed. */
 const stillWanted = (entry: Entry): boolean => {
@@ -90,6 +94,7 @@ export const external = (event: JournalEvent): boolean =>
  */
 export class JournalWriter {
   private readonly store: Operations
+  private readonly appendNow: AppendNow.AppendNow | undefined
   private readonly key: string
   private readonly stream: string
   private readonly correlation: Correlation.Correlation
@@ -126,6 +131,7 @@ export class JournalWriter {
     readonly fork: (effect: Effect.Effect<unknown>) => unknown
   }) {
     this.store = options.store
+    this.appendNow = AppendNow.of(options.store)
     this.key = idOf(options.saga, options.id)
     this.stream = `${Sagas.name}-${this.key}`
     this.correlation = options.correlation
@@ -159,21 +165,30 @@ export class JournalWriter {
    */
   write(events: ReadonlyArray<JournalEvent>, when?: () => boolean): Effect.Effect<boolean, TooMuch> {
     return Effect.withFiberRuntime((fiber, { runtimeFlags }) => {
-      if (this.closed) return Effect.interrupt
-      if (when !== undefined && !when()) return no
-      const own = entry(events, undefined, false, when)
-      this.queue.push(own)
-      if (this.writing) return written(own)
-      this.writing = true
-      const all = this.queue
-      this.queue = []
-      const drained = Effect.flatMap(
-        this.drain(all, 0),
-        () => this.behind || this.queue.length > 0 || this.closed ? this.handOver(own) : this.rest(own)
-      )
-      const carried = this.carry(fiber, drained)
-      return RuntimeFlags.interruption(runtimeFlags) ? Effect.uninterruptible(carried) : carried
+      const written = this.writeBy(fiber, events, when)
+      return Exit.isExit(written) || !RuntimeFlags.interruption(runtimeFlags)
+        ? written
+        : Effect.uninterruptible(written)
     })
+  }
+
+  /** The same, asked by the fiber that is given, which is not interrupted; an Exit where it is done already. */
+  writeBy(
+    fiber: Fiber.RuntimeFiber<any, any>,
+    events: ReadonlyArray<JournalEvent>,
+    when?: () => boolean
+  ): Effect.Effect<boolean, TooMuch> {
+    if (this.closed) return Effect.interrupt
+    if (when !== undefined && !when()) return no
+    const own = entry(events, undefined, false, when)
+    this.queue.push(own)
+    if (this.writing) return written(own)
+    this.writing = true
+    const all = this.queue
+    this.queue = []
+    const drained = this.drain(all, 0, fiber)
+    const done = () => this.behind || this.queue.length > 0 || this.closed ? this.handOver(own) : this.rest(own)
+    return this.carry(fiber, drained === nothing ? done() : Effect.flatMap(drained, done))
   }
 
   /**
@@ -208,7 +223,7 @@ export class JournalWriter {
 
   /** In the saga's conversation and tenant, whatever the body has made of the fiber's. */
   private carry<A, E>(fiber: Fiber.RuntimeFiber<any, any>, effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return fiber.getFiberRef(Correlation.currentCorrelation) === this.correlation
+    return Exit.isExit(effect) || fiber.getFiberRef(Correlation.currentCorrelation) === this.correlation
       ? effect
       : Effect.locally(effect, Correlation.currentCorrelation, this.correlation)
   }
@@ -242,8 +257,13 @@ export class JournalWriter {
     return Effect.asVoid(Effect.forkDaemon(Effect.uninterruptible(drained)))
   }
 
-  private drain(entries: ReadonlyArray<Entry>, attempt: number): Effect.Effect<void> {
-    if (entries.length === 0) return Effect.void
+  /** With the fiber that runs this, it may be done when this returns: then {@link nothing} is left to do. */
+  private drain(
+    entries: ReadonlyArray<Entry>,
+    attempt: number,
+    fiber?: Fiber.RuntimeFiber<any, any>
+  ): Effect.Effect<void> {
+    if (entries.length === 0) return nothing
     if (this.closed) return this.lose(entries)
     const now = this.now()
     const stored: Array<Stored> = []
@@ -255,7 +275,16 @@ export class JournalWriter {
         events.push(entryOf(event, this.ids(at), at))
       }
     }
-    return this.append(entries, stored, events, attempt)
+    if (fiber === undefined || this.appendNow === undefined) return this.append(entries, stored, events, attempt)
+    const appended = this.appendNow(fiber, this.correlation, this.groups(events))
+    if (appended === undefined) return this.append(entries, stored, events, attempt)
+    return appended._tag === "Success"
+      ? this.appended(entries, stored, appended.value)
+      : this.refused(entries, stored, events, attempt, appended.cause)
+  }
+
+  private groups(events: ReadonlyArray<NewEvent>): ReadonlyArray<Group> {
+    return [{ stream: this.stream, expected: this.version === 0 ? "noStream" : this.version, events }]
   }
 
   private append(
@@ -264,8 +293,7 @@ export class JournalWriter {
     events: ReadonlyArray<NewEvent>,
     attempt: number
   ): Effect.Effect<void> {
-    const expected = this.version === 0 ? "noStream" : this.version
-    return Effect.matchCauseEffect(this.store.append([{ stream: this.stream, expected, events }]), {
+    return Effect.matchCauseEffect(this.store.append(this.groups(events)), {
       onSuccess: (result) => this.appended(entries, stored, result),
       onFailure: (cause) => this.refused(entries, stored, events, attempt, cause)
     })
@@ -327,7 +355,7 @@ export class JournalWriter {
     const awaited = entries.length === 1 ? entries : entries.filter((each) => !each.alone)
     if (awaited.length <= 1) {
       for (const each of awaited) settle(each, yes)
-      return Effect.void
+      return nothing
     }
     return Effect.forEach(awaited, (each) => {
       settle(each, yes)

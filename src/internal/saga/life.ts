@@ -9,7 +9,7 @@ import * as Journal from "../../saga/SagaJournal.ts"
 import { compensateAll } from "./compensation.ts"
 import * as Failures from "./failure.ts"
 import * as Machine from "./machine.ts"
-import type { Runner } from "./runner.ts"
+import type { Runner, Turn } from "./runner.ts"
 import { resumable } from "./schedule.ts"
 
 /**
@@ -32,6 +32,24 @@ export const live = (runner: Runner): Effect.Effect<void> =>
     )
   })
 
+/** The same for a saga that has just been started here, and runs in one fiber where its body lets it. */
+export const begin = (runner: Runner): void => {
+  const payload = ParseResult.decodeUnknownEither(runner.definition.contract.payload)(runner.state.payload)
+  if (runner.state.deadline !== undefined || Either.isLeft(payload)) {
+    // whoever waits for its end does so before it is there
+    runner.fork(live(runner), false)
+    return
+  }
+  runner.startFirst(payload.right, (turn) =>
+    Effect.withFiberRuntime((fiber) => {
+      runner.quiet.add(fiber)
+      return Effect.zipRight(
+        after(runner, turn),
+        Effect.zipRight(turns(runner), Effect.sync(() => runner.options.onGone(runner)))
+      )
+    }))
+}
+
 const turns = (runner: Runner): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { state } = runner
@@ -51,16 +69,18 @@ const next = (runner: Runner, state: Machine.SagaState): Effect.Effect<void> => 
   const payload = ParseResult.decodeUnknownEither(runner.definition.contract.payload)(state.payload)
   if (Either.isLeft(payload)) return mismatch(runner, "its payload cannot be read")
   runner.startBody(payload.right)
-  return Effect.flatMap(runner.quiet.waiting(Infinity, Deferred.await(runner.turn)), (turn) => {
-    switch (turn._tag) {
-      case "Over":
-        return Effect.void
-      case "Mismatch":
-        return mismatch(runner, turn.detail)
-      case "Exit":
-        return ended(runner, turn.exit)
-    }
-  })
+  return Effect.flatMap(runner.quiet.waiting(Infinity, Deferred.await(runner.turn)), (turn) => after(runner, turn))
+}
+
+const after = (runner: Runner, turn: Turn): Effect.Effect<void> => {
+  switch (turn._tag) {
+    case "Over":
+      return Effect.void
+    case "Mismatch":
+      return mismatch(runner, turn.detail)
+    case "Exit":
+      return ended(runner, turn.exit)
+  }
 }
 
 const mismatch = (runner: Runner, detail: string): Effect.Effect<void> =>
@@ -95,7 +115,7 @@ const commit = (runner: Runner, value: unknown): Effect.Effect<void> => {
     stray.length === 0 ? Effect.void : compensateAll(runner, stray),
     Effect.suspend(() => {
       const { id, saga } = runner.state
-      const left = leftOver(runner.state)
+      const left = Machine.leftOver(runner.state)
       const result = encoded.right === undefined ? {} : { value: encoded.right }
       return runner.write(
         [
@@ -162,9 +182,6 @@ const decide = (
     )
   })
 
-const leftOver = (state: Machine.SagaState): ReadonlyArray<string> =>
-  Machine.inOrder(state).filter((each) => each.compensation.state === "left").map((each) => each.id)
-
 const rollBack = (runner: Runner): Effect.Effect<void> =>
   Effect.zipRight(
     collect(runner),
@@ -218,7 +235,7 @@ const afterRollBack = (runner: Runner): Effect.Effect<void> =>
       id,
       state: decision!.reason === "timedOut" ? "timedOut" : "compensated",
       reason: decision!.reason ?? "failed",
-      left: leftOver(runner.state),
+      left: Machine.leftOver(runner.state),
       ...(decision!.failure === undefined ? {} : { failure: decision!.failure })
     })]))
   })
@@ -229,7 +246,7 @@ const anotherRound = (runner: Runner) => {
   const { failure, reason } = decision!
   if (
     contract.retry === undefined || reason !== "failed" || failure?.kind !== "error" || failure.codec !== "saga" ||
-    cancel !== undefined || runner.deadlinePassed || leftOver(runner.state).length > 0
+    cancel !== undefined || runner.deadlinePassed || Machine.leftOver(runner.state).length > 0
   ) return undefined
   const taken = Either.flatMap(
     ParseResult.decodeUnknownEither(contract.error)(failure.value),

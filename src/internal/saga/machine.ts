@@ -450,10 +450,24 @@ export const plan = (state: SagaState, within = ""): ReadonlyArray<Activity> =>
  * went on; and what is left of nested sagas that were given up.
  */
 export const strayToUndo = (state: SagaState): ReadonlyArray<Activity> =>
-  plan(state).filter((each) =>
-    each.state === "lost" || each.state === "failed" ||
-    HashSet.some(state.nested, (nested) => each.id.startsWith(`${nested}/`))
-  )
+  HashSet.size(state.nested) === 0 && !someActivity(state, isStray) ?
+    [] :
+    plan(state).filter((each) =>
+      isStray(each) || HashSet.some(state.nested, (nested) => each.id.startsWith(`${nested}/`))
+    )
+
+const isStray = (each: Activity): boolean => each.state === "lost" || each.state === "failed"
+
+/** The steps whose compensations were given up. */
+export const leftOver = (state: SagaState): ReadonlyArray<string> =>
+  someActivity(state, isLeft) ? inOrder(state).filter(isLeft).map((each) => each.id) : []
+
+const isLeft = (each: Activity): boolean => each.compensation.state === "left"
+
+const someActivity = (state: SagaState, is: (each: Activity) => boolean): boolean => {
+  for (const [, each] of state.activities) if (is(each)) return true
+  return false
+}
 
 /** Whether a pivot was begun, and what came of it. */
 export const pivotState = (state: SagaState): "none" | "open" | "passed" | "failed" => {

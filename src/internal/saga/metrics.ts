@@ -10,7 +10,16 @@ const stuckKey = MetricKey.counter("skald_saga_interventions", {
   description: "how often a saga of this process came to need a person, by reason"
 })
 
-const counters = new Map<string, Metric.Metric.Counter<number>>()
+type Counter = Metric.Metric.Counter<number>
+
+/** By key, by the value of the second label, by saga. */
+const counters = new Map<MetricKey.MetricKey.Counter<number>, Map<string, Map<string, Counter>>>()
+
+const within = <K, V>(map: Map<K, V>, key: K, make: () => V): V => {
+  let found = map.get(key)
+  if (found === undefined) map.set(key, found = make())
+  return found
+}
 
 /** A counter of a saga, by a second label where there is one. To label a metric takes longer than to count, and is done once. */
 const counter = (
@@ -18,15 +27,11 @@ const counter = (
   saga: string,
   label?: string,
   value = ""
-): Metric.Metric.Counter<number> => {
-  const known = `${key.name}/${value}/${saga}`
-  let found = counters.get(known)
-  if (found === undefined) {
+): Counter =>
+  within(within(within(counters, key, () => new Map()), value, () => new Map<string, Counter>()), saga, () => {
     const labels = [MetricLabel.make("saga", saga), ...label === undefined ? [] : [MetricLabel.make(label, value)]]
-    counters.set(known, found = Metric.fromMetricKey(MetricKey.taggedWithLabels(key, labels)))
-  }
-  return found
-}
+    return Metric.fromMetricKey(MetricKey.taggedWithLabels(key, labels))
+  })
 
 export const started = (saga: string): void => counter(startedKey, saga).unsafeUpdate(1, [])
 

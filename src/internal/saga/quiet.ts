@@ -47,6 +47,7 @@ export class Quiet extends Supervisor.AbstractSupervisor<void> {
 
   /** One that was begun outside. */
   add(fiber: AnyFiber): void {
+    if (this.alive.has(fiber)) return
     this.changes++
     this.alive.set(fiber, undefined)
     fiber.addObserver((exit) => this.onEnd(exit, fiber))
@@ -85,6 +86,11 @@ export class Quiet extends Supervisor.AbstractSupervisor<void> {
       }
     )
   })
+
+  /** Whether a fiber is the only one there is. */
+  isAlone(fiber: AnyFiber): boolean {
+    return this.alive.size === 1 && this.alive.has(fiber)
+  }
 
   get mark(): number {
     return this.changes

@@ -31,6 +31,12 @@ export type Turn =
   /** It does not fit the journal. */
   | { readonly _tag: "Mismatch"; readonly detail: string }
 
+/** Starts a fiber, which begins at once where nothing else is said. */
+export type Fork = (
+  effect: Effect.Effect<unknown>,
+  options?: { readonly immediate: boolean }
+) => Fiber.RuntimeFiber<unknown>
+
 export interface RunnerOptions {
   readonly definition: Definition
   readonly store: Operations
@@ -40,7 +46,7 @@ export interface RunnerOptions {
   readonly services: Context.Context<DefaultServices.DefaultServices>
   readonly patience: Duration.Duration
   /** Starts a fiber of the engine's. */
-  readonly fork: (effect: Effect.Effect<unknown>) => Fiber.RuntimeFiber<unknown>
+  readonly fork: Fork
   readonly onStored: (runner: Runner, before: Machine.SagaState, stored: Stored, position: number) => void
   readonly onGone: (runner: Runner) => void
   /** One of its fibers waits, or has ended: the saga may only wait now. */
@@ -66,8 +72,6 @@ export class Runner {
   /** Whether a pivot's intent is on its way to the journal, or was journaled, in this round. */
   pivoting: boolean
   deadlinePassed = false
-  /** Signals and operators, one after the other. */
-  readonly commands = Effect.unsafeMakeSemaphore(1)
   replay: Replay
   readonly compensations = new Map<string, Compensate>()
   /** What the body has asked for in this run. */
@@ -75,6 +79,8 @@ export class Runner {
   /** Fibers that a body's interruption does not reach: pivots, and rollbacks of nested sagas. */
   readonly apart = new Set<Fiber.RuntimeFiber<any, any>>()
   private present: Deferred.Deferred<Turn> | undefined
+  /** What is left to do after the first run of the body, while the body's own fiber may do it. */
+  private first: ((turn: Turn) => Effect.Effect<void>) | undefined
   broken: Cause.Cause<unknown> | undefined
   /** A step that no saga can have, and that the body asked for in this run. */
   invalid: InvalidStep | undefined
@@ -88,6 +94,7 @@ export class Runner {
   private readonly waits = new Map<string, Deferred.Deferred<void>>()
   private changed: Deferred.Deferred<void> | undefined
   private gone: Deferred.Deferred<void> | undefined
+  private semaphore: Effect.Semaphore | undefined
 
   constructor(options: RunnerOptions) {
     this.options = options
@@ -112,6 +119,11 @@ export class Runner {
       wait: (attempt) => this.restOrGone(Math.min(5_000, 50 * 2 ** attempt)),
       fork: (effect) => this.options.fork(effect)
     })
+  }
+
+  /** Signals and operators, one after the other. */
+  get commands(): Effect.Semaphore {
+    return this.semaphore ??= Effect.unsafeMakeSemaphore(1)
   }
 
   /** How the present run of the body ends. */
@@ -206,8 +218,12 @@ export class Runner {
 
   /** Waits for an operator, a decision, a need of intervention, or the end, from the turn in which this is asked for. */
   get awaitChange(): Effect.Effect<void> {
-    this.changed ??= Deferred.unsafeMake(FiberId.none)
-    return this.quiet.waiting(Infinity, Deferred.await(this.changed))
+    return this.quiet.waiting(Infinity, this.nextChange)
+  }
+
+  /** The same, for who is no part of the saga. */
+  get nextChange(): Effect.Effect<void> {
+    return Deferred.await(this.changed ??= Deferred.unsafeMake(FiberId.none))
   }
 
   // -------------------------------------------------------------------------------------------------------------- wishes
@@ -296,7 +312,10 @@ export class Runner {
 
   /** Ends the present run of the body; the first one to say why is heard. */
   over(turn: Turn): void {
-    Deferred.unsafeDone(this.turn, Exit.succeed(turn))
+    const { first } = this
+    if (first === undefined) return Deferred.unsafeDone(this.turn, Exit.succeed(turn))
+    this.first = undefined
+    this.fork(first(turn), false)
   }
 
   /** What the body asks for does not fit the journal: it is stopped, and a person asked. */
@@ -315,15 +334,50 @@ export class Runner {
     this.invalid = undefined
     const turn: Deferred.Deferred<Turn> = this.present = Deferred.unsafeMake(FiberId.none)
     const replay = this.replay = new Replay(this.state)
-    const { body, context } = this.definition
-    const { round, seed, startedAt } = this.state
-    this.body = this.fork(Body.run(
-      Effect.suspend(() => body(payload)),
-      { startedAt, seed, round, context: Context.add(context, Running, host(this, "")), supervisor: this.quiet },
-      (exit) => Deferred.unsafeDone(turn, Exit.succeed({ _tag: "Exit", exit }))
-    ))
+    this.body = this.fork(this.bodyOf(payload, (exit) => {
+      Deferred.unsafeDone(turn, Exit.succeed({ _tag: "Exit", exit }))
+      return Effect.void
+    }))
     this.quiet.add(this.body)
     if (replay.unclaimed().length > 0) this.fork(this.watch(replay))
+  }
+
+  /**
+   * Runs the body of a saga that has just been started, in the fiber that then does what is left, `rest`. Where the body's end is
+   * not what ends this run, or its fiber was interrupted or has others that it began, another one does.
+   */
+  startFirst(payload: unknown, rest: (turn: Turn) => Effect.Effect<void>): void {
+    this.first = rest
+    const body = this.body = this.fork(
+      this.bodyOf(payload, (exit, fiber) => {
+        if (this.first === undefined || this.closed) return Effect.void
+        if (Body.isInterrupted(fiber) || !this.quiet.isAlone(fiber)) {
+          this.over({ _tag: "Exit", exit })
+          return Effect.void
+        }
+        this.first = undefined
+        this.body = undefined
+        return rest({ _tag: "Exit", exit })
+      }),
+      false
+    )
+    this.quiet.add(body)
+  }
+
+  private bodyOf(
+    payload: unknown,
+    ended: (exit: Exit.Exit<unknown, unknown>, fiber: Fiber.RuntimeFiber<any, any>) => Effect.Effect<void>
+  ): Effect.Effect<void> {
+    const { body, context } = this.definition
+    const { round, seed, startedAt } = this.state
+    const own = {
+      startedAt,
+      seed,
+      round,
+      context: Context.add(context, Running, host(this, "")),
+      supervisor: this.quiet
+    }
+    return Body.run(Effect.suspend(() => body(payload)), own, ended)
   }
 
   /** A replay that stands still keeps no order any longer. */
@@ -349,15 +403,15 @@ export class Runner {
     return Effect.suspend(() => {
       const { body } = this
       this.body = undefined
-      if (body === undefined) return Effect.void
+      if (body === undefined) return this.halted ? Effect.asVoid(Fiber.interruptAll(this.apart)) : Effect.void
       const stopped = Effect.asVoid(Fiber.interrupt(body))
       return this.halted ? Effect.zipRight(Fiber.interruptAll(this.apart), stopped) : stopped
     })
   }
 
-  /** A fiber of this saga's, which ends with its place in this process. */
-  fork(effect: Effect.Effect<unknown, unknown>): Fiber.RuntimeFiber<unknown> {
-    const fiber = this.options.fork(Body.inConversation(this.correlation, Effect.exit(effect)))
+  /** A fiber of this saga's, which ends with its place in this process. It begins at once, or in a turn of its own. */
+  fork(effect: Effect.Effect<unknown, unknown>, immediate = true): Fiber.RuntimeFiber<unknown> {
+    const fiber = this.options.fork(Body.inConversation(this.correlation, Effect.exit(effect)), { immediate })
     this.fibers.add(fiber)
     fiber.addObserver(() => this.fibers.delete(fiber))
     return fiber

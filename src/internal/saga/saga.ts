@@ -1,3 +1,4 @@
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { InvalidInput } from "../../event/InvalidInput.ts"
@@ -50,7 +51,13 @@ export const step = (kind: StepRequest["kind"], name: string, options: any): Eff
     noEffectOn: options.noEffectOn,
     onDefect: options.onDefect ?? "rollback"
   }
-  return Effect.flatMap(Running, (host) => host.step(request))
+  return Effect.withFiberRuntime((fiber) => {
+    const context = fiber.currentContext as Context.Context<Running>
+    // not there: the Tag says so
+    return context.unsafeMap.has(Running.key)
+      ? Context.get(context, Running).step(request)
+      : Effect.flatMap(Running, (host) => host.step(request))
+  })
 }
 
 export const sleep = (

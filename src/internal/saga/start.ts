@@ -1,8 +1,11 @@
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Random from "effect/Random"
@@ -11,13 +14,18 @@ import type { Definition } from "../../saga/SagaDefinition.ts"
 import type { Service } from "../../saga/SagaEngine.ts"
 import { type AskError, PayloadDiffers, SagaNotRegistered } from "../../saga/SagaError.ts"
 import * as Journal from "../../saga/SagaJournal.ts"
+import type { AppendError } from "../../store/AppendError.ts"
+import type { Group } from "../../store/EventStore.ts"
 import { StoreError } from "../../store/StoreError.ts"
+import type { InvalidInput } from "../../event/InvalidInput.ts"
 import * as Faults from "../faults.ts"
 import * as Json from "../json.ts"
+import * as AppendNow from "../store/appendNow.ts"
 import { entryOf } from "./entry.ts"
+import { exitOf } from "./exitOf.ts"
 import type { Fleet } from "./fleet.ts"
 import * as Index from "./index.ts"
-import { live } from "./life.ts"
+import { begin } from "./life.ts"
 import { load } from "./load.ts"
 import * as Machine from "./machine.ts"
 import * as Metrics from "./metrics.ts"
@@ -31,99 +39,146 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
       ? Effect.succeed(state.id)
       : new PayloadDiffers({ saga: state.saga, id: state.id })
 
-  const create = (key: string, definition: Definition, id: string, payload: unknown) =>
-    Effect.gen(function*() {
-      const { deadline, name: saga, version } = definition.contract
-      if (fleet.stopping) return yield* new StoreError({ reason: "closed", operation: "SagaEngine.start" })
-      const at = yield* Clock.currentTimeMillis
-      const seed = yield* Random.nextIntBetween(0, 2 ** 31)
-      const started: Journal.JournalEvent = {
-        _tag: "SagaStarted",
-        saga,
-        id,
-        version,
-        payload,
-        seed,
-        ...(deadline === undefined ? {} : { deadline: Math.ceil(at + Duration.toMillis(deadline)) })
+  const appendNow = AppendNow.of(store)
+
+  /** What is to be journaled, and what follows where it was. */
+  const prepare = (
+    fiber: Fiber.RuntimeFiber<any, any>,
+    key: string,
+    definition: Definition,
+    id: string,
+    payload: unknown,
+    seed: number
+  ) => {
+    const { deadline, name: saga, version } = definition.contract
+    const at = Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
+    const started: Journal.JournalEvent = {
+      _tag: "SagaStarted",
+      saga,
+      id,
+      version,
+      payload,
+      seed,
+      ...(deadline === undefined ? {} : { deadline: Math.ceil(at + Duration.toMillis(deadline)) })
+    }
+    const eventId = ids(at)
+    // Before it can be heard of; where it goes to another process meanwhile, that one finds it in its index.
+    const here = fleet.shardOf(key) !== undefined
+    if (shared && here) fleet.startedHere.add(key)
+    const groups: ReadonlyArray<Group> = [{
+      stream: `${Journal.Sagas.name}-${Journal.idOf(saga, id)}`,
+      expected: "noStream",
+      events: [entryOf(started, eventId, at)]
+    }]
+    const written = (): void => {
+      Metrics.started(saga)
+      if (here && fleet.shardOf(key) !== undefined && !fleet.stopping && !fleet.runners.has(key)) {
+        const state = Machine.apply(Machine.initial, started, at)
+        const metadata = fiber.getFiberRef(Correlation.currentCorrelation)
+        const correlation = Correlation.following({ id: eventId, metadata })
+        // Whoever waits for its end does so before it is there, and need not read its journal.
+        begin(fleet.launch(key, definition, { state, correlation }))
+      } else {
+        fleet.startedHere.delete(key)
+        fleet.notice(key)
       }
-      const eventId = ids(at)
-      // Before it can be heard of; where it goes to another process meanwhile, that one finds it in its index.
-      const here = fleet.shardOf(key) !== undefined
-      if (shared && here) fleet.startedHere.add(key)
-      const written = yield* Effect.either(
-        store.append([{
-          stream: `${Journal.Sagas.name}-${Journal.idOf(saga, id)}`,
-          expected: "noStream",
-          events: [entryOf(started, eventId, at)]
-        }])
-      )
-      if (Either.isRight(written)) {
-        Metrics.started(saga)
-        const metadata = yield* Correlation.current
-        if (here && fleet.shardOf(key) !== undefined && !fleet.stopping && !fleet.runners.has(key)) {
-          const state = Machine.apply(Machine.initial, started, at)
-          const correlation = Correlation.following({ id: eventId, metadata })
-          const runner = fleet.launch(key, definition, { state, correlation })
-          // Whoever waits for its end does so before it is there, and need not read its journal.
-          runner.fork(Effect.zipRight(Effect.yieldNow(), live(runner)))
-        } else {
-          fleet.startedHere.delete(key)
-          fleet.notice(key)
-        }
-        return id
-      }
-      fleet.startedHere.delete(key)
-      const error = written.left
-      switch (error._tag) {
-        case "StoreError":
-          return yield* error
-        case "VersionConflict": {
-          const loaded = yield* load(store, saga, id)
+    }
+    return { groups, written }
+  }
+
+  const refused = (
+    error: AppendError,
+    key: string,
+    { contract: { name: saga } }: Definition,
+    id: string,
+    payload: unknown
+  ): Effect.Effect<string, StoreError | InvalidInput | PayloadDiffers> => {
+    fleet.startedHere.delete(key)
+    switch (error._tag) {
+      case "StoreError":
+        return Effect.fail(error)
+      case "VersionConflict":
+        return Effect.flatMap(load(store, saga, id), (loaded): Effect.Effect<string, StoreError | PayloadDiffers> => {
           if (Option.isNone(loaded)) {
-            return yield* new StoreError({ reason: "unknown", operation: "SagaEngine.start" })
+            return new StoreError({ reason: "unknown", operation: "SagaEngine.start" })
           }
           const { state } = loaded.value
-          yield* joined(state, payload)
-          // Its start was journaled, and whoever did that did not live to go on.
-          if (state.ended === undefined && !fleet.parked.has(key)) fleet.notice(key)
-          return id
-        }
-        default:
-          return yield* Faults.invalid("payload", error.message)
-      }
-    })
+          return Effect.map(joined(state, payload), () => {
+            // Its start was journaled, and whoever did that did not live to go on.
+            if (state.ended === undefined && !fleet.parked.has(key)) fleet.notice(key)
+            return id
+          })
+        })
+      default:
+        return Faults.invalid("payload", error.message)
+    }
+  }
 
-  return (contract, given) =>
-    Effect.gen(function*() {
-      yield* ready
-      const definition = fleet.definition(contract.name, contract.version)
-      if (definition === undefined) {
-        return yield* new SagaNotRegistered({ saga: contract.name, version: contract.version })
-      }
-      const payload: unknown = yield* Effect.mapError(
-        ParseResult.encodeUnknown(contract.payload)(given),
-        (issue) => Faults.invalid("payload", ParseResult.TreeFormatter.formatIssueSync(issue))
-      )
-      const id = contract.idempotencyKey(given)
-      const problem = Faults.nameProblem(id, 256)
-      if (problem !== undefined) return yield* Faults.invalid("id", problem)
-      const { tenant } = yield* Correlation.current
-      const key = Index.keyOf(tenant, contract.name, id)
-      while (true) {
-        const running = fleet.runners.get(key)
-        if (running !== undefined && !running.closed) return yield* joined(running.state, payload)
-        const other = fleet.starting.get(key)
-        if (other === undefined) break
-        yield* Deferred.await(other)
-      }
-      const done = yield* Deferred.make<void>()
+  const create = (key: string, definition: Definition, id: string, payload: unknown) =>
+    Effect.flatMap(
+      Random.nextIntBetween(0, 2 ** 31),
+      (seed) =>
+        Effect.withFiberRuntime((fiber): ReturnType<typeof refused> => {
+          if (fleet.stopping) return new StoreError({ reason: "closed", operation: "SagaEngine.start" })
+          const { groups, written } = prepare(fiber, key, definition, id, payload, seed)
+          const appended = appendNow?.(fiber, fiber.getFiberRef(Correlation.currentCorrelation), groups) ??
+            store.append(groups)
+          const done = exitOf(appended)
+          if (done?._tag === "Success") {
+            written()
+            return Effect.succeed(id)
+          }
+          return Effect.matchEffect(appended, {
+            onFailure: (error) => refused(error, key, definition, id, payload),
+            onSuccess: () => {
+              written()
+              return Effect.succeed(id)
+            }
+          })
+        })
+    )
+
+  /** One after the other for each saga: the second joins the first. */
+  const alone = (key: string, definition: Definition, id: string, payload: unknown): ReturnType<typeof refused> =>
+    Effect.suspend(() => {
+      const running = fleet.runners.get(key)
+      if (running !== undefined && !running.closed) return joined(running.state, payload)
+      const other = fleet.starting.get(key)
+      if (other !== undefined) return Effect.zipRight(Deferred.await(other), alone(key, definition, id, payload))
+      const done: Deferred.Deferred<void> = Deferred.unsafeMake(FiberId.none)
       fleet.starting.set(key, done)
-      return yield* Effect.ensuring(
+      return Effect.ensuring(
         Effect.uninterruptible(create(key, definition, id, payload)),
-        Effect.suspend(() => {
+        Effect.sync(() => {
           fleet.starting.delete(key)
-          return Deferred.succeed(done, undefined)
+          Deferred.unsafeDone(done, Exit.void)
         })
       )
     })
+
+  const start: Service["start"] = (contract, given) =>
+    Effect.withFiberRuntime((fiber) => {
+      const definition = fleet.definition(contract.name, contract.version)
+      if (definition === undefined) {
+        return new SagaNotRegistered({ saga: contract.name, version: contract.version })
+      }
+      return Effect.flatMap(
+        Effect.mapError(
+          ParseResult.encodeUnknown(contract.payload)(given),
+          (issue) => Faults.invalid("payload", ParseResult.TreeFormatter.formatIssueSync(issue))
+        ),
+        (payload: unknown): ReturnType<Service["start"]> => {
+          const id = contract.idempotencyKey(given)
+          const problem = Faults.nameProblem(id, 256)
+          if (problem !== undefined) return Faults.invalid("id", problem)
+          const { tenant } = fiber.getFiberRef(Correlation.currentCorrelation)
+          return alone(Index.keyOf(tenant, contract.name, id), definition, id, payload)
+        }
+      )
+    })
+
+  return (contract, given) => {
+    const started = start(contract, given)
+    return Effect.zipRight(ready, started)
+  }
 }

@@ -12,9 +12,10 @@ import * as SchedulePosition from "../../resilience/SchedulePosition.ts"
 import { Current, Running, type StepContext, type StepRequest } from "../../saga/SagaDefinition.ts"
 import { OutcomeUnknown, StepTimedOut } from "../../saga/SagaError.ts"
 import * as Journal from "../../saga/SagaJournal.ts"
-import { begin, claimBy, held, invalid, orLost, type Restore, turn } from "./activity.ts"
+import { beginBy, claimBy, held, invalid, orLost, type Restore, turn } from "./activity.ts"
 import * as Body from "./body.ts"
 import { isSmall } from "./entry.ts"
+import { exitOf } from "./exitOf.ts"
 import * as Failures from "./failure.ts"
 import { keyOf } from "./identity.ts"
 import type { Activity } from "./machine.ts"
@@ -23,34 +24,34 @@ import { resumable } from "./schedule.ts"
 
 /** A step of a body: from its journal, or run and journaled. */
 export const step = (runner: Runner, parent: string, request: StepRequest): Effect.Effect<any, any, any> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.withFiberRuntime((fiber) => {
-      const found = claimBy(fiber, runner, parent, request.kind, request.name, request.key)
-      if (found._tag === "Refused") return restore(found.why)
-      const { id } = found
-      const problem = problemOf(request)
-      if (problem !== undefined) return invalid(runner, id, problem.reason, problem.detail)
-      const run = new StepRun(runner, request, id, fiber, restore)
-      if (found._tag === "Known") {
-        run.register()
-        return orLost(runner, id, run.goOn)
-      }
-      const intended: Journal.JournalEvent = {
-        _tag: "SagaStepIntended",
-        step: id,
-        place: found.place,
-        name: request.name,
-        kind: request.kind,
-        compensated: request.compensate !== undefined,
-        ...(request.key === undefined ? {} : { key: request.key })
-      }
-      return Effect.flatMap(begin(runner, request.kind, intended), (begun) => {
-        if (!begun) return restore(held(runner))
-        run.register()
-        return orLost(runner, id, run.attempt(1))
-      })
-    })
-  )
+  Effect.uninterruptibleMask((restore) => {
+    const fiber = running()
+    const found = claimBy(fiber, runner, parent, request.kind, request.name, request.key)
+    if (found._tag === "Refused") return restore(found.why)
+    const { id } = found
+    const problem = problemOf(request)
+    if (problem !== undefined) return invalid(runner, id, problem.reason, problem.detail)
+    const run = new StepRun(runner, request, id, fiber, restore)
+    if (found._tag === "Known") {
+      run.register()
+      return orLost(runner, id, run.goOn)
+    }
+    const { compensate, key, kind, name } = request
+    const { place } = found
+    const compensated = compensate !== undefined
+    const begun = beginBy(
+      fiber,
+      runner,
+      kind,
+      key === undefined
+        ? { _tag: "SagaStepIntended", step: id, place, name, kind, compensated }
+        : { _tag: "SagaStepIntended", step: id, place, name, kind, compensated, key }
+    )
+    const done = exitOf(begun)
+    return done?._tag === "Success" ? run.begun(done.value) : Effect.flatMap(begun, (begun) => run.begun(begun))
+  })
+
+const running = (): Fiber.RuntimeFiber<any, any> => Option.getOrThrow(Fiber.getCurrentFiber())
 
 const problemOf = (request: StepRequest) => {
   if (request.onUnknown === "ask" && request.resolve === undefined) {
@@ -63,6 +64,14 @@ const problemOf = (request: StepRequest) => {
     }
   }
   return undefined
+}
+
+const executeOf = (request: StepRequest, key: string): Effect.Effect<any, any> => {
+  try {
+    return request.execute(key) as Effect.Effect<any, any>
+  } catch (defect) {
+    return Exit.die(defect)
+  }
 }
 
 const errorOf = (request: StepRequest, schedule: Schedule.Schedule<unknown, any>) =>
@@ -98,6 +107,13 @@ class StepRun {
 
   private get now(): Activity {
     return this.runner.activity(this.id)!
+  }
+
+  /** The first attempt, where its intent is journaled. */
+  begun(begun: boolean): Effect.Effect<any, any> {
+    if (!begun) return this.open(held(this.runner))
+    this.register()
+    return orLost(this.runner, this.id, this.attempt(1))
   }
 
   /** Hands the compensation to the saga's plan, as its intent is journaled. */
@@ -231,11 +247,24 @@ class StepRun {
   })
 
   attempt(attempt: number): Effect.Effect<any, any> {
-    const { fiber, id, request, restore, runner } = this
+    const { fiber, request, runner } = this
     if (runner.closed) return Effect.interrupt
+    const where = this.where(attempt)
+    // One that was interrupted before is not asked for what it does.
+    if (request.kind === "pivot" || Body.isInterrupted(fiber)) {
+      return this.run(attempt, where, Effect.suspend(() => request.execute(where.key)) as Effect.Effect<any, any>)
+    }
+    const execute = executeOf(request, where.key)
+    const done = exitOf(execute)
+    if (done === undefined) return this.run(attempt, where, execute)
+    // There is nothing that could be interrupted, or take too long, or ask where it runs.
+    return done._tag === "Success" ? this.succeeded(done.value) : this.failedAttempt(attempt, done.cause)
+  }
+
+  /** Runs the user's code, under the time and chance of the outside, and settles what comes of it. */
+  private run(attempt: number, where: StepContext, execute: Effect.Effect<any, any>): Effect.Effect<any, any> {
+    const { fiber, id, request, restore, runner } = this
     return Effect.suspend(() => {
-      const where = this.where(attempt)
-      const execute = Effect.suspend(() => request.execute(where.key)) as Effect.Effect<any, any>
       const limited = request.timeout === undefined ? execute : Effect.timeoutFailCause(execute, {
         duration: Duration.decode(request.timeout),
         onTimeout: () => Cause.die(new StepTimedOut({ step: id }))

@@ -96,6 +96,7 @@ export const resultOf = (
 
 /** Why a saga stands still, if it does. */
 export const stuckOf = (state: SagaState): NeedsIntervention | undefined => {
+  if (HashMap.isEmpty(state.interventions)) return undefined
   const first = Array.from(HashMap.values(state.interventions)).sort((a, b) => a.since - b.since)[0]
   if (first === undefined) return undefined
   const sagaFailure = state.decision?.failure

@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
@@ -22,6 +23,7 @@ import { PayloadTransform } from "../../store/PayloadTransform.ts"
 import { SnapshotStore } from "../../store/SnapshotStore.ts"
 import type { StoreError } from "../../store/StoreError.ts"
 import { Tombstoned } from "../../store/Tombstone.ts"
+import * as AppendNow from "./appendNow.ts"
 import * as AppendRequest from "./appendRequest.ts"
 import * as Faults from "../faults.ts"
 import * as LogAhead from "./logAhead.ts"
@@ -64,8 +66,11 @@ export const makeEncoded = <C extends Driver.Capability = never>(
       return tooLarge === undefined ? send(request) : Effect.fail(tooLarge)
     }
 
-    const around = (fiber: Fiber.RuntimeFiber<any, any>): AppendRequest.Surroundings => ({
-      correlation: fiber.getFiberRef(Correlation.currentCorrelation),
+    const around = (
+      fiber: Fiber.RuntimeFiber<any, any>,
+      correlation = fiber.getFiberRef(Correlation.currentCorrelation)
+    ): AppendRequest.Surroundings => ({
+      correlation,
       traceparent: Traceparent.of(fiber),
       // a Clock may tell fractions: TestClock does after a delay with jitter
       now: Math.floor(Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()),
@@ -260,9 +265,25 @@ export const makeEncoded = <C extends Driver.Capability = never>(
           (own) => Effect.sync(() => hooks.delete(own))
         )
     }
-    return (driver.withTransaction === undefined
+    const made = (driver.withTransaction === undefined
       ? service
       : { ...service, withTransaction: driver.withTransaction }) as Service<C>
+    const write = AppendNow.writeOf(driver)
+    if (write !== undefined && !spans && transform === undefined) {
+      AppendNow.serve(made, (fiber, correlation, groups) => {
+        if (hooks.size > 0) return undefined
+        try {
+          const request = AppendRequest.make(groups, undefined, around(fiber, correlation))
+          if ("_tag" in request) return Exit.fail(request)
+          const result = write(request)
+          if (result === undefined) return undefined
+          return "_tag" in result ? Exit.fail(result) : Exit.succeed(answerOf(request, result))
+        } catch (defect) {
+          return Exit.die(defect)
+        }
+      })
+    }
+    return made
   })
 
 /** In a span of its own; the events then carry that span as their trace. */

@@ -13,6 +13,7 @@ import {
 import type * as Driver from "../../store/Driver.ts"
 import * as Query from "../../store/Query.ts"
 import { StoreError } from "../../store/StoreError.ts"
+import * as AppendNow from "./appendNow.ts"
 import * as Changes from "./changes.ts"
 import * as Idempotency from "./idempotency.ts"
 import { type Entry, Index, keyOf, none, rowOf, type StreamLog, upperBound } from "./memoryLog.ts"
@@ -162,12 +163,17 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     changes.advance(head)
   }
 
-  const appendNow = (request: Driver.AppendRequest): Effect.Effect<Driver.AppendResult, Driver.Refusal> => {
+  const appendNow = (request: Driver.AppendRequest): Driver.AppendResult | Driver.Refusal => {
     const refused = refuse(request)
-    if (refused !== undefined) return "_tag" in refused ? Effect.fail(refused) : Effect.succeed(refused)
+    if (refused !== undefined) return refused
     const result = write(request)
     publish()
-    return Effect.succeed(result)
+    return result
+  }
+
+  const answer = (request: Driver.AppendRequest): Effect.Effect<Driver.AppendResult, Driver.Refusal> => {
+    const given = appendNow(request)
+    return "_tag" in given ? Effect.fail(given) : Effect.succeed(given)
   }
 
   /** Writes, runs the hook, and undoes what was written if that fails: what a hook appends is undone with it. */
@@ -279,14 +285,14 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
         : Effect.succeed(found)
     })
 
-  return {
+  const driver: Driver.Driver = {
     name: "memory",
     capabilities: [],
     limits: { events: 1_000_000, streams: 100_000, payload: 67_108_864 },
     append: (request, hook) =>
       hook === undefined
         ? Effect.suspend(() =>
-          hooksRunning ? lock.withPermits(1)(Effect.suspend(() => appendNow(request))) : appendNow(request)
+          hooksRunning ? lock.withPermits(1)(Effect.suspend(() => answer(request))) : answer(request)
         )
         : Effect.flatMap(FiberRef.get(insideHook), (inside) =>
           inside ? appendHooked(request, hook) : appendWith(request, hook)),
@@ -355,6 +361,7 @@ export const make: Effect.Effect<Driver.Driver, never, Scope.Scope> = Effect.gen
     awaitBeyond: changes.awaitBeyond,
     withTransaction: undefined as never
   }
+  return AppendNow.offer(driver, (request) => hooksRunning ? undefined : appendNow(request))
 })
 
 const isWithin = (time: NonNullable<Driver.LogPage["time"]>, { given, recordedAt }: Entry): boolean => {
