@@ -230,12 +230,12 @@ export const table = (rows: ReadonlyArray<readonly [Case, Result]>): string => {
       .join("  ").trimEnd()
   const [head, ...body] = lines
   const notes = rows.filter(([, { also }]) => also !== undefined).map(([, result]) =>
-    `${result.case}: ${
-      Object.entries(result.also!).map(([name, value]) =>
-        `${name} ${typeof value === "number" ? number(value) : value}`
+    [
+      result.case,
+      ...Object.entries(result.also!).map(([name, value]) =>
+        `${name}: ${typeof value === "number" ? number(value) : value}`
       )
-        .join(", ")
-    }`
+    ].join(" · ")
   )
   return [
     print(head!),

@@ -123,7 +123,7 @@ describe("bench kit", () => {
     })
     const result = await Kit.run("self", item, settings)
     assert.deepStrictEqual(result.also, { matches: 1_234, them: "stopped" })
-    assert.include(Kit.table([[item, result]]), "known: matches 1,234, them stopped")
+    assert.include(Kit.table([[item, result]]), "known · matches: 1,234 · them: stopped")
     const failing = { ...item, ours: { run: () => 0 } }
     assert.include(await Kit.run("self", failing, settings).then(() => "", String), "0 units of work")
     assert.strictEqual(ended, 2)

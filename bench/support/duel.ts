@@ -121,19 +121,19 @@ export const duel = (form: Cases.Form, peerOf?: PeerOf) => {
   const also = (): Record<string, string | number> => {
     const { found, passes, rival } = begun!
     const rate = Kit.median(passes.map(byProcessor))
-    if (rival === undefined) return { matches: found, "by processor time": rate }
+    if (rival === undefined) return { matches: found, "ours by processor time": rate }
     const last = rival.passes.at(-1)!
     const used = last.ended ? rival.passes : [last]
     const theirs = Kit.median(used.map(byProcessor))
     return {
       matches: found,
-      "and of the comparison before": rival.compared,
-      "by processor time": rate,
-      "the peer": theirs,
-      ratio: rate / theirs,
-      "its passes": last.ended
+      "matches of the comparison before": rival.compared,
+      "ours by processor time": rate,
+      "peer's by processor time": theirs,
+      "ratio by processor time": rate / theirs,
+      "peer's passes": last.ended
         ? rival.passes.length
-        : `none that ended: stopped at ${last.events} of ${passes[0]!.events} events after ${last.seconds.toFixed(1)} s`
+        : `stopped at ${last.events} of ${passes[0]!.events} events after ${last.seconds.toFixed(1)} s`
     }
   }
 
