@@ -104,6 +104,19 @@ describe("Matcher: keys and time", () => {
   })
 })
 
+describe("Matcher: a negation at the end", () => {
+  it("waits for its time alone once the loop before it is closed", () => {
+    const loop: Pattern.Pattern<any, Any> = Pattern.begin("b", B, { times: { min: 1 }, consecutive: true }).pipe(
+      Pattern.notFollowedBy(C),
+      Pattern.within(10)
+    )
+    const session = Matcher.open(Matcher.make(loop, { timestamp }))
+    session.push([B({ at: 0 }), B({ at: 1 }), A({ at: 2 }), B({ at: 3 })])
+    assert.deepStrictEqual(lines(session.advance(10)), ["@10 b0 b1", "@10 b0"])
+    assert.deepStrictEqual(lines(session.advance(20)), ["@11 b1", "@13 b3"])
+  })
+})
+
 describe("Matcher: caps", () => {
   const run = (options: Matcher.Options<Any>) => {
     const session = Matcher.open(Matcher.make(pattern("A -> B"), { keyBy, ...options }))

@@ -239,6 +239,14 @@ describe("Matcher: caps on what sets hold", () => {
     }
   )
 
+  it("what has ended does not count", () => {
+    const either = pattern("(C -> B) | (A => B)")
+    const session = Matcher.open(Matcher.make(either, { maxPartialMatchesPerKey: 3 }))
+    session.push([C({ at: 0 })])
+    for (let at = 1; at < 100; at++) assert.deepStrictEqual(session.push([A({ at })]), [])
+    assert.deepInclude(session.stats(), { partialMatches: 2, overflowed: 0, keys: 1 })
+  })
+
   it("what the window has let go of does not count", () => {
     const session = Matcher.open(
       Matcher.make(pattern("A ~> B within 10 ms"), { timestamp, maxPartialMatchesPerKey: 10 })

@@ -75,6 +75,72 @@ describe("Rules at run time", () => {
       assert.deepStrictEqual(seen, ["1,2 3", "2,4 8", "4,7 8"])
     }).pipe(Effect.provide(base)))
 
+  it.scoped("of one moment so many matches are told as were asked for, and the others counted", () =>
+    Effect.gen(function*() {
+      const rules = yield* Rules.Rules
+      const seen: Array<number> = []
+      yield* Rules.run("any", {
+        pattern: Pattern.begin("failed", Failed).pipe(Pattern.followedByAny("login", Login)),
+        maxMatches: 2,
+        action: ({ failed }) => Effect.sync(() => void seen.push(failed.at))
+      })
+      yield* rules.push([failed(1), failed(2), failed(3), login(4)])
+      yield* settle
+      assert.deepStrictEqual(seen, [1, 2])
+      assert.deepInclude(yield* rules.stats("any"), { matches: 3, detected: 2, cut: 1, partialMatches: 3 })
+      // held as a set, and listed one by one all the same
+      const alive = yield* rules.partialMatches("any")
+      assert.deepStrictEqual(
+        alive.map(({ awaits, last, step, steps, taken }) => [step, taken, steps, awaits, last.time]),
+        [
+          ["failed", 1, 2, ["login"], 0],
+          ["failed", 1, 2, ["login"], 0],
+          ["failed", 1, 2, ["login"], 0]
+        ]
+      )
+      yield* rules.push([login(5)])
+      assert.deepInclude(yield* rules.stats("any"), { matches: 6, detected: 4, cut: 2 })
+    }).pipe(Effect.provide(base)))
+
+  it.scoped("what cannot be read is counted, and the others are taken", () =>
+    Effect.gen(function*() {
+      const rules = yield* Rules.Rules
+      const bus = yield* EventBus.EventBus
+      const seen: Array<string> = []
+      yield* rule((text) => Effect.sync(() => void seen.push(text)))
+      yield* Layer.build(Rules.layerBus("rules"))
+      yield* bus.publish([
+        { type: "Failed", payload: Failed({ user: "ann", at: 1 }) },
+        { type: "Failed", payload: { _tag: "Failed", user: 7 } },
+        { type: "Failed", payload: Failed({ user: "ann", at: 2 }) },
+        { type: "Login", payload: Login({ user: "ann", at: 3 }) }
+      ])
+      yield* settle
+      assert.deepStrictEqual(seen, ["1,2 3"])
+      assert.deepInclude(yield* rules.stats("guessed"), { events: 3, undecodable: 1, detected: 1 })
+    }).pipe(Effect.provide(base)))
+
+  it.scoped("a rule with no room left says so and goes on without the oldest, or is done", () =>
+    Effect.gen(function*() {
+      const rules = yield* Rules.Rules
+      const seen: Array<number> = []
+      const capped = (name: string, onOverflow: "dropOldest" | "fail") =>
+        Rules.run(name, {
+          pattern: Pattern.begin("failed", Failed).pipe(Pattern.followedBy("login", Login)),
+          maxPartialMatches: 1,
+          tier: "runs",
+          onOverflow,
+          action: ({ failed }) => Effect.sync(() => void seen.push(failed.at))
+        })
+      yield* capped("drops", "dropOldest")
+      yield* capped("fails", "fail")
+      yield* rules.push([failed(1), failed(2), failed(3), login(4)])
+      yield* settle
+      assert.deepStrictEqual(seen, [3])
+      assert.deepInclude(yield* rules.stats("drops"), { events: 4, matches: 1, overflowed: 2, partialMatches: 0 })
+      assert.deepInclude(yield* rules.stats("fails"), { events: 2, matches: 0 })
+    }).pipe(Effect.provide(base)))
+
   /** A bus that refuses what rules have found, the first time. */
   const refusing = Layer.map(EventBus.layerMemory, (context) => {
     const bus = Context.get(context, EventBus.EventBus)
