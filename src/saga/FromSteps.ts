@@ -8,6 +8,7 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
@@ -15,12 +16,12 @@ import * as Internal from "../internal/saga/saga.ts"
 import type { Current, Exhausted, OnUnknown, Running } from "./SagaDefinition.ts"
 
 /**
- * What a step of a list is.
+ * What every kind of step of a list may say.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Options<D, F extends Schema.Struct.Fields, E, R> {
+export interface Execution<D, F extends Schema.Struct.Fields, E, R> {
   /** The fields that it adds to the data; none when not given. */
   readonly gives?: F | undefined
   /** Runs at least once, with the data as of the step before, and the same key each time. */
@@ -28,11 +29,39 @@ export interface Options<D, F extends Schema.Struct.Fields, E, R> {
   readonly error?: Schema.Schema<E, any> | undefined
   readonly retry?: Schedule.Schedule<unknown, NoInfer<E>> | undefined
   readonly timeout?: Duration.DurationInput | undefined
-  readonly onUnknown?: Exclude<OnUnknown, "ask"> | undefined
-  /** Whether a failure had no effect, so that there is nothing to undo. */
-  readonly noEffectOn?: ((error: NoInfer<E>) => boolean) | undefined
+  /**
+   * Says what the step did, for `onUnknown: "ask"`: the fields that it gives, or none where it never happened. It is told the
+   * data as of the step before, and the key that the step had.
+   */
+  readonly resolve?:
+    | ((data: D, key: string) => Effect.Effect<Option.Option<Schema.Struct.Type<F>>, never, R>)
+    | undefined
   readonly keyPer?: "step" | "attempt" | undefined
   readonly onDefect?: "rollback" | "intervene" | undefined
+}
+
+/**
+ * What a step of a list is that can be undone.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<D, F extends Schema.Struct.Fields, E, R> extends Execution<D, F, E, R> {
+  /** What is done where a crash left the outcome open; `"retry"`, with the same key, when not given. */
+  readonly onUnknown?: OnUnknown | undefined
+  /** Whether a failure had no effect, so that there is nothing to undo. */
+  readonly noEffectOn?: ((error: NoInfer<E>) => boolean) | undefined
+}
+
+/**
+ * What a step of a list is that cannot be undone.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Final<D, F extends Schema.Struct.Fields, E, R> extends Execution<D, F, E, R> {
+  /** What is done where a crash left the outcome open; `"retry"`, with the same key, when not given. */
+  readonly onUnknown?: Exclude<OnUnknown, "compensate"> | undefined
 }
 
 /**
@@ -101,12 +130,12 @@ export interface Steps<P, D, Names extends string, Marks, Passed extends boolean
   /** The point of no return. */
   readonly pivot: Passed extends true ? never : <const N extends string, E2, R2, F extends Schema.Struct.Fields = {}>(
     name: Free<N, Names>,
-    options: Options<D, F, E2, R2>
+    options: Final<D, F, E2, R2>
   ) => Steps<P, Merged<D, F>, Names | N, Marks, true, E | E2, R | R2>
   /** A step that is never undone. */
   readonly retriable: <const N extends string, E2, R2, F extends Schema.Struct.Fields = {}>(
     name: Free<N, Names>,
-    options: Options<D, F, E2, R2>
+    options: Final<D, F, E2, R2>
   ) => Steps<P, Merged<D, F>, Names | N, Marks, Passed, E | E2, R | R2>
   /** A durable sleep between two steps. */
   readonly sleep: <const N extends string>(
@@ -184,13 +213,14 @@ const runItem = (
   compensation: any
 ): Effect.Effect<object, any, any> => {
   if (kind === "sleep") return Effect.as(Internal.sleep(name, options), data)
-  const { execute, gives, ...rest } = options
+  const { execute, gives, resolve, ...rest } = options
   const undo = typeof compensation === "function" ? { undo: compensation } : compensation
   return Effect.map(
     Internal.step(kind, name, {
       ...rest,
       success: Schema.Struct(gives ?? {}),
       execute: (key: string) => execute(data, key),
+      ...(resolve === undefined ? {} : { resolve: (key: string) => resolve(data, key) }),
       ...(undo === undefined || kind !== "compensatable" ? {} : {
         compensate: (outcome: any, key: string) =>
           undo.undo(

@@ -1,6 +1,7 @@
 /** What a definition may say of its steps, and what an operator may do about them. */
 import { assert, describe } from "@effect/vitest"
 import { Effect, Exit, Option, Schedule, Schema } from "effect"
+import * as FromSteps from "effect-skald/saga/FromSteps"
 import * as Saga from "effect-skald/saga/Saga"
 import { SagaEngine } from "effect-skald/saga/SagaEngine"
 import { equal } from "../support/assert.ts"
@@ -62,6 +63,38 @@ describe("a step whose outcome a crash has left open", () => {
       state.open = true
       equal(yield* Asks.run({ id: "y" }).pipe(over(live)), "by run 5")
       equal(state.log.slice(2), ["run asks/y/s", "ask asks/y/s", "run asks/y/s"])
+    })
+  })
+
+  test("ask, in a list: `resolve` sees the data as of the step before, and gives the step's fields", () => {
+    const { execute, state } = world()
+    const Listed = define("listed")
+    const asked: Array<unknown> = []
+    const live = Listed.toLayer(
+      FromSteps.make<{ readonly id: string }>()
+        .step("a", { gives: { a: Schema.Number }, execute: () => Effect.succeed({ a: 7 }) })
+        .step("s", {
+          gives: { s: Schema.String },
+          execute: (_, key) => Effect.map(execute(key), (s) => ({ s })),
+          onUnknown: "ask",
+          resolve: (data, key) =>
+            Effect.sync(() => {
+              asked.push(data)
+              return Option.map(Option.fromNullable(state.done.get(key)), (s) => ({ s }))
+            })
+        })
+        .body({ result: ({ a, s }) => `${a} ${s}` })
+    )
+    return Effect.gen(function*() {
+      yield* leave(Listed, live, "running")
+      equal(yield* Listed.run({ id: "x" }).pipe(over(live)), "7 by run 1")
+      equal(asked, [{ id: "x", a: 7 }])
+      yield* leave(Listed, live, "running", "y")
+      state.done.clear()
+      state.open = true
+      equal(yield* Listed.run({ id: "y" }).pipe(over(live)), "7 by run 3")
+      equal(state.log, ["run listed/x/s", "run listed/y/s", "run listed/y/s"])
+      equal(asked, [{ id: "x", a: 7 }, { id: "y", a: 7 }])
     })
   })
 

@@ -1,5 +1,5 @@
 /** What the design promises of sagas to users. */
-import { Effect, type Layer, Schedule, Schema } from "effect"
+import { Effect, type Layer, Option, Schedule, Schema } from "effect"
 import * as FromSteps from "effect-skald/saga/FromSteps"
 import * as Saga from "effect-skald/saga/Saga"
 import type { SagaEngine } from "effect-skald/saga/SagaEngine"
@@ -221,6 +221,34 @@ describe("lists of steps", () => {
       compensate: { unheard: () => Effect.void },
       result: () => ""
     })
+  })
+
+  test("what a step did is asked for by the data before it, and answered by what it gives", () => {
+    const gives = { total: Schema.Number }
+    const execute = () => Effect.succeed({ total: 1 })
+    reserved.step("price", {
+      gives,
+      execute,
+      onUnknown: "ask",
+      resolve: (data, key) => {
+        expect(data).type.toBe<{ readonly order: string; readonly reservation: string }>()
+        expect(key).type.toBe<string>()
+        return Effect.succeed(Option.some({ total: 2 }))
+      }
+    })
+    const asks = { gives, execute, onUnknown: "ask" as const }
+    expect(reserved.pivot).type.toBeCallableWith("p", { ...asks, resolve: () => Effect.succeed(Option.none()) })
+    expect(reserved.step).type.not.toBeCallableWith("s", { ...asks, resolve: () => Effect.succeed({ total: 2 }) })
+    expect(reserved.step).type.not.toBeCallableWith("s", {
+      ...asks,
+      resolve: () => Effect.succeed(Option.some({ total: "2" }))
+    })
+    expect(reserved.step).type.not.toBeCallableWith("s", { ...asks, resolve: () => Effect.fail("down") })
+    expect(reserved.step).type.not.toBeCallableWith("s", {
+      ...asks,
+      resolve: (_: { readonly shipment: string }) => Effect.succeed(Option.none())
+    })
+    expect(reserved.pivot).type.not.toBeCallableWith("p", { gives, execute, onUnknown: "compensate" as const })
   })
 
   test("compensations have the services that each needs, and nobody else's", () => {
