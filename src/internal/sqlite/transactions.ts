@@ -18,8 +18,6 @@ export class Frame implements Transaction {
   readonly writer: Database.Database
   readonly parent: Frame | undefined
   readonly depth: number
-  /** Held while a savepoint of this frame is open; statements and savepoints of *other* fibers wait for it. */
-  readonly mutex = Mutex.make()
   ended = false
   child: Frame | undefined
   /** The fiber that runs inside this frame, where an Effect opened it. */
@@ -27,11 +25,17 @@ export class Frame implements Transaction {
   hooks: Array<() => void> | undefined
   /** The error after which SQLite had rolled back by itself; kept on the outermost frame. */
   lostBy: unknown
+  #mutex: Mutex.Mutex | undefined
 
   constructor(writer: Database.Database, parent: Frame | undefined) {
     this.writer = writer
     this.parent = parent
     this.depth = parent === undefined ? 0 : parent.depth + 1
+  }
+
+  /** Held while a savepoint of this frame is open; statements and savepoints of *other* fibers wait for it. */
+  get mutex(): Mutex.Mutex {
+    return this.#mutex ??= Mutex.make()
   }
 
   get root(): Frame {
