@@ -14,7 +14,7 @@ import * as Envelope from "effect-skald/event/Envelope"
 import * as Event from "effect-skald/event/Event"
 import * as Category from "effect-skald/store/Category"
 import * as EventStore from "effect-skald/store/EventStore"
-import { Chunk, Effect, Layer, Schedule, Schema, Stream, TestClock } from "effect"
+import { Chunk, Effect, Layer, Runtime, Schedule, Schema, Stream, TestClock } from "effect"
 
 const Placed = Event.make("Placed", { order: Schema.String })
 const Mailed = Event.make("Mailed", { order: Schema.String })
@@ -175,6 +175,41 @@ describe("what a handler does is caused by the message that it handles", () => {
         ["Mailed", "talk-a", requests[0]!, "tenant-a"],
         [Replies.type, "talk-a", requests[0]!, "tenant-a"]
       ])
+    }).pipe(Effect.provide(layer)))
+
+  it.scoped("also long after it, in fibers that it began and runtimes that it took along", () =>
+    Effect.gen(function*() {
+      const latch = yield* Effect.makeLatch()
+      const scope = yield* Effect.scope
+      const told: Array<readonly [string, string, string | undefined]> = []
+      const tell = (how: string, order: string) =>
+        Effect.map(Correlation.current, ({ causationId }) => void told.push([how, order, causationId]))
+      const after: Array<Effect.Effect<void>> = []
+      yield* Subscription.run("keep", {
+        events: [Placed],
+        handler: ({ order }) =>
+          Effect.gen(function*() {
+            yield* tell("handler", order)
+            // every third message takes nothing along, so that the worker's own references are the next one's too
+            if (Number(order) % 3 === 1) yield* Effect.forkIn(Effect.zipRight(latch.await, tell("fiber", order)), scope)
+            if (Number(order) % 3 === 2) {
+              const runtime = yield* Effect.runtime()
+              after.push(Effect.promise(() => Runtime.runPromise(runtime)(tell("runtime", order))))
+            }
+          })
+      })
+      const orders = Array.from({ length: 12 }, (_, n) => `${n}`)
+      for (const order of orders) yield* publishFirst(`placed-${order}`, order)
+      yield* settle
+      yield* latch.open
+      yield* settle
+      yield* Effect.all(after, { discard: true })
+      const expected = (how: string, wanted: (n: number) => boolean) =>
+        orders.filter((order) => wanted(Number(order))).map((order) => [how, order, `placed-${order}`] as const)
+      const of = (how: string) => told.filter(([each]) => each === how).sort(([, a], [, b]) => Number(a) - Number(b))
+      assert.deepStrictEqual(of("handler"), expected("handler", () => true))
+      assert.deepStrictEqual(of("fiber"), expected("fiber", (n) => n % 3 === 1))
+      assert.deepStrictEqual(of("runtime"), expected("runtime", (n) => n % 3 === 2))
     }).pipe(Effect.provide(layer)))
 
   it.scoped("and the actor and the headers of a message stay with it", () =>

@@ -70,7 +70,8 @@ export class Meter {
   /** A message was taken up, and something will have ended. */
   taken(now: number): void {
     this.#active++
-    this.#count("taken", now)
+    this.#slotOf(now).counts.taken++
+    this.#totals.taken++
     this.#own().consumed.unsafeUpdate(1, none)
   }
 
@@ -81,18 +82,27 @@ export class Meter {
 
   /** A handler has ended after so many milliseconds; `error` is what it failed with. */
   ended(millis: number, now: number, error: string | undefined): void {
-    const slot = this.#count(error === undefined ? "handled" : "failed", now)
+    const slot = this.#slotOf(now)
+    if (error === undefined) {
+      slot.counts.handled++
+      this.#totals.handled++
+    } else {
+      slot.counts.failed++
+      this.#totals.failed++
+    }
     Sketch.add(slot.durations, millis, scale)
     this.#durationsOf(error ?? "").unsafeUpdate(millis / 1_000, none)
   }
 
   retried(now: number): void {
-    this.#count("retried", now)
+    this.#slotOf(now).counts.retried++
+    this.#totals.retried++
     this.#own().retries.unsafeUpdate(1, none)
   }
 
   dead(now: number): void {
-    this.#count("dead", now)
+    this.#slotOf(now).counts.dead++
+    this.#totals.dead++
     this.#own().dead.unsafeUpdate(1, none)
   }
 
@@ -115,14 +125,8 @@ export class Meter {
     }
   }
 
-  #count(kind: Kind, now: number): Slot {
-    const slot = this.#slotAt(Math.floor(now / slotMillis))
-    slot.counts[kind]++
-    this.#totals[kind]++
-    return slot
-  }
-
-  #slotAt(index: number): Slot {
+  #slotOf(now: number): Slot {
+    const index = Math.floor(now / slotMillis)
     const last = this.#slots[this.#slots.length - 1]
     // a clock that was put back goes on in the last slot
     if (last !== undefined && last.index >= index) return last

@@ -18,6 +18,7 @@ export const encoderOf = (entry: Entry) => {
     const before = faults.length
     const found = Faults.into(faults)
     let payload: unknown = PlainSchema.left
+    let isJson = true
     // A Schema may throw for what it was not made for: a cycle overflows the stack.
     try {
       if (copy !== undefined) payload = copy(event)
@@ -30,13 +31,14 @@ export const encoderOf = (entry: Entry) => {
           return undefined
         }
         payload = encoded.right
+        isJson = false
       }
       if (dropsKeys) Json.checkKeys(event, path, found)
     } catch (cause) {
       found.add(path, `cannot be encoded: ${String(cause)}`)
       return undefined
     }
-    Json.check(payload, path, found)
+    if (!isJson) Json.check(payload, path, found)
     const tags = entry.tagsOf === undefined ? noTags : tagsOf(entry.tagsOf, event, `${path}.tags`, found)
     return faults.length > before
       ? undefined
