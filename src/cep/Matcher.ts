@@ -10,16 +10,15 @@
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type * as Machine from "../event/Machine.ts"
 import * as Compile from "../internal/cep/compile.ts"
-import * as Element from "../internal/cep/element.ts"
 import * as Engine from "../internal/cep/engine.ts"
 import { fingerprint } from "../internal/cep/fingerprint.ts"
 import * as Explain from "../internal/cep/explain.ts"
+import { isTimed } from "../internal/cep/interest.ts"
 import * as Kept from "../internal/cep/kept.ts"
-import { ordered } from "../internal/cep/ordered.ts"
-import * as Runs from "../internal/cep/runs.ts"
+import { Matches, taken } from "../internal/cep/matchSet.ts"
 import * as Snapshots from "../internal/cep/snapshot.ts"
 import { tierOf } from "../internal/cep/tier.ts"
 import * as MachineInternal from "../internal/event/machine.ts"
@@ -303,7 +302,7 @@ export class SnapshotMismatch
  */
 export const make = <B, Ev>(pattern: Pattern.Pattern<B, Ev>, options: Options<Ev> = {}): Matcher<B, Ev> => {
   const { definition } = Either.getOrThrowWith(Pattern.check(pattern), (error) => error)
-  if (options.timestamp === undefined && Compile.isTimed(definition)) {
+  if (options.timestamp === undefined && isTimed(definition)) {
     throw new Pattern.InvalidPattern({
       step: "the pattern",
       reason: "duration",
@@ -369,52 +368,6 @@ export const open = <B, Ev>(self: Matcher<B, Ev>, from: Snapshot = initial(self)
       mostPartialMatches: engine.most,
       keys: engine.keyCount
     })
-  }
-}
-
-const taken = <Ev>(run: Engine.Run): ReadonlyArray<Taken<Ev>> => {
-  if (!Array.isArray(run)) {
-    return Runs.list(run as Compile.Path).map(({ event, seq, step, time }) => ({
-      step,
-      event: event as Ev,
-      index: seq,
-      time
-    }))
-  }
-  return (run as Exclude<Engine.Run, Compile.Path>).map(({ event, seq, step, time }) => ({
-    step,
-    event: event as Ev,
-    index: seq,
-    time
-  }))
-}
-
-/** The matches of a moment, one by one or as a set. */
-class Matches<B, Ev> implements MatchSet<B, Ev> {
-  private readonly shapes: ReadonlyMap<string, Element.Shape>
-  private readonly of: ReadonlyArray<Compile.Path> | Engine.Found
-  constructor(shapes: ReadonlyMap<string, Element.Shape>, of: ReadonlyArray<Compile.Path> | Engine.Found) {
-    this.shapes = shapes
-    this.of = of
-  }
-  get count(): number {
-    return "roots" in this.of ? this.of.count : this.of.length
-  }
-  get first(): Found<B, Ev> {
-    for (const one of this) return one
-    throw new RangeError("a set of matches is never empty")
-  }
-  get stream(): Stream.Stream<Found<B, Ev>> {
-    return Stream.fromIterable(this)
-  }
-  *[Symbol.iterator](): Iterator<Found<B, Ev>> {
-    const runs: Iterable<Engine.Run> = "roots" in this.of
-      ? ordered(this.of.table, this.of.roots, this.of.floor)
-      : this.of
-    for (const run of runs) {
-      const events = taken<Ev>(run)
-      yield { match: Element.bind(this.shapes, events.map(({ event, step }) => [step, event])) as B, events }
-    }
   }
 }
 

@@ -1,10 +1,11 @@
 import type { Waiting } from "./automaton.ts"
 import type * as Compile from "./compile.ts"
-import type { Path } from "./compile.ts"
 import * as Kept from "./kept.ts"
 import type { Snapshot } from "./kept.ts"
 import type { Taken } from "./nodes.ts"
 import { ordered } from "./ordered.ts"
+import * as Paths from "./path.ts"
+import type { Path } from "./path.ts"
 import * as Runs from "./runs.ts"
 import type { Read } from "./sets.ts"
 import { Heap } from "../heap.ts"
@@ -189,7 +190,7 @@ export class AllRuns implements Runs.Host {
     const paths: Array<Snapshot["paths"][number]> = []
     const pathAt = new Map<Path, number>()
     const pathOf = (path: Path): number => {
-      for (const one of Runs.list(path)) {
+      for (const one of Paths.list(path)) {
         if (pathAt.has(one)) continue
         const before = one.before === undefined ? -1 : pathAt.get(one.before) ?? -1
         pathAt.set(one, paths.push({ before, step: one.step, event: kept.event(one), done: one.done }) - 1)
@@ -286,4 +287,4 @@ export class AllRuns implements Runs.Host {
 }
 
 const pathFrom = (before: Path | undefined, { event, seq, step, time }: Taken, done: boolean): Path =>
-  Object.assign(Runs.pathOf(before, step, event, seq, time), { done })
+  Object.assign(Paths.pathOf(before, step, event, seq, time), { done })

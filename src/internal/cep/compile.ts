@@ -1,30 +1,12 @@
 import * as Condition from "./condition.ts"
 import * as Element from "./element.ts"
+import { namedIn, tagsOf } from "./interest.ts"
+import { events, type Path } from "./path.ts"
 
 /**
  * A pattern as states: what may be awaited after the events taken so far, with counted loops rolled out. A state is made when
  * it is first reached, so that a loop of a million elements costs nothing before it has taken any.
  */
-
-/** The run of events taken so far, as a list from its end; the same run is the same object. */
-export interface Path {
-  readonly before: Path | undefined
-  readonly step: string
-  readonly event: { readonly _tag: string }
-  /** Its place in the order of all events of the matcher. */
-  readonly seq: number
-  readonly time: number
-  readonly start: number
-  readonly startTime: number
-  /** How many runs wait with it. */
-  live: number
-  /** Whether it was a match, or was to be one. */
-  done: boolean
-  bound: Record<string, unknown> | undefined
-  /** What the event that came last has made of it, and what else that event has made of the same one. */
-  next: Path | undefined
-  other: Path | undefined
-}
 
 /** What is asked of an event: its type, and then conditions. One object for each place in the pattern that asks. */
 export interface Test {
@@ -460,69 +442,4 @@ export const compile = (definition: Element.Definition): Program => {
     tags: tagsOf(definition.elements),
     named: namedIn(definition.elements)
   }
-}
-
-/** Whether a pattern asks when events were. */
-export const isTimed = ({ elements, within }: Element.Definition): boolean => within !== undefined || hasGaps(elements)
-
-/** Whether the time between an event and the one before it is limited somewhere. */
-export const hasGaps = (elements: ReadonlyArray<Element.Element>): boolean => elements.some(hasGap)
-
-const hasGap = (element: Element.Element): boolean => {
-  switch (element._tag) {
-    case "Negation":
-      return false
-    case "Step":
-      return element.gap !== undefined || element.times?.gap !== undefined
-    case "Group":
-      return element.times?.gap !== undefined || hasGaps(element.elements)
-    default:
-      return element.of.some(hasGaps)
-  }
-}
-
-const namedIn = (elements: ReadonlyArray<Element.Element>): ReadonlySet<string> =>
-  new Set(elements.flatMap((element): ReadonlyArray<string> => {
-    switch (element._tag) {
-      case "Negation":
-      case "Step":
-        return element.tags
-      case "Group":
-        return [...namedIn(element.elements)]
-      default:
-        return element.of.flatMap((part) => [...namedIn(part)])
-    }
-  }))
-
-/** The tags of events that change anything; none where the very next event may, whatever it is. */
-const tagsOf = (elements: ReadonlyArray<Element.Element>): ReadonlySet<string> | undefined => {
-  const all = new Set<string>()
-  const walk = (element: Element.Element): boolean => {
-    switch (element._tag) {
-      case "Negation":
-        for (const tag of element.tags) all.add(tag)
-        return element.contiguity === "notFollowedBy" && element.tags.length > 0
-      case "Step": {
-        for (const tag of element.tags) all.add(tag)
-        const loops = element.times !== undefined && element.inner === "next"
-        return element.contiguity !== "next" && !loops && !element.greedy && element.until.length === 0 &&
-          element.tags.length > 0
-      }
-      case "Group":
-        return element.contiguity !== "next" && element.inner !== "next" && element.elements.every(walk)
-      case "Or":
-        return element.contiguity !== "next" && element.of.every((part) => part.every(walk))
-      case "And":
-        return element.contiguity !== "next" && element.inner !== "next" &&
-          element.of.every((part) => part.every(walk))
-    }
-  }
-  return elements.every(walk) ? all : undefined
-}
-
-/** The events of a path, from its first one on. */
-export const events = (path: Path): ReadonlyArray<readonly [step: string, event: { readonly _tag: string }]> => {
-  const found: Array<readonly [string, { readonly _tag: string }]> = []
-  for (let at: Path | undefined = path; at !== undefined; at = at.before) found.push([at.step, at.event])
-  return found.reverse()
 }

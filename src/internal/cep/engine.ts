@@ -1,10 +1,10 @@
 import { AllRuns } from "./allRuns.ts"
 import type { Waiting } from "./automaton.ts"
 import type * as Compile from "./compile.ts"
-import type { Path } from "./compile.ts"
 import * as Kept from "./kept.ts"
 import type { Node, Table, Taken } from "./nodes.ts"
 import { ordered } from "./ordered.ts"
+import type { Path } from "./path.ts"
 import { Sets } from "./sets.ts"
 
 /** Everything around the partial matches: order of events, time, keys, caps, outputs. Plain synchronous code over chunks. */

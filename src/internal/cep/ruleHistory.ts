@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import * as Matcher from "../../cep/Matcher.ts"
 import * as Pattern from "../../cep/Pattern.ts"
-import * as Compile from "./compile.ts"
+import * as Interest from "./interest.ts"
 
 /** What a rule of the last events is made of: the number of the event takes the place of its time. */
 export interface History<Ev> {
@@ -17,7 +17,7 @@ export const make = <Ev>(
   { keyBy, lateness, timestamp, ...options }: Matcher.Options<Ev>,
   last: number
 ): History<Ev> => {
-  if (Compile.isTimed(pattern.definition) || lateness !== undefined) {
+  if (Interest.isTimed(pattern.definition) || lateness !== undefined) {
     throw new Pattern.InvalidPattern({
       step: "the pattern",
       reason: "duration",

@@ -1,5 +1,6 @@
 import type * as Compile from "./compile.ts"
-import { holds, type Path, type State } from "./compile.ts"
+import { holds, type State } from "./compile.ts"
+import { byPositions, type Path, pathOf } from "./path.ts"
 
 /** Tier B: every partial match is a run, which waits in a state with the events taken so far. The runs of one key. */
 
@@ -382,28 +383,6 @@ const compact = (runs: Array<Run>): void => {
   runs.length = kept
 }
 
-/** A run of events with one more. */
-export const pathOf = (
-  before: Path | undefined,
-  step: string,
-  event: { readonly _tag: string },
-  seq: number,
-  time: number
-): Path => ({
-  before,
-  step,
-  event,
-  seq,
-  time,
-  start: before === undefined ? seq : before.start,
-  startTime: before === undefined ? time : before.startTime,
-  live: 0,
-  done: false,
-  bound: undefined,
-  next: undefined,
-  other: undefined
-})
-
 const some = (tests: ReadonlyArray<Compile.Test>, event: { readonly _tag: string }, path: Path): boolean => {
   for (let at = 0; at < tests.length; at++) if (holds(tests[at]!, event, path)) return true
   return false
@@ -433,26 +412,4 @@ const skipTo = (skip: Compile.Program["skip"], path: Path): number | undefined =
       return to === path.start ? undefined : to
     }
   }
-}
-
-/** By positions, event by event, a longer one before its beginning; then by the names of the steps. */
-export const byPositions = (left: Path, right: Path): number => {
-  if (left === right) return 0
-  const mine = list(left)
-  const others = list(right)
-  for (const [at, path] of mine.entries()) {
-    const other = others[at]
-    if (other === undefined) return -1
-    if (path.seq !== other.seq) return path.seq - other.seq
-  }
-  if (mine.length < others.length) return 1
-  const [a, b] = [mine, others].map((paths) => JSON.stringify(paths.map(({ step }) => step)))
-  return a === b ? 0 : (a ?? "") < (b ?? "") ? -1 : 1
-}
-
-/** The events of a path in order, each as the path up to it. */
-export const list = (path: Path): ReadonlyArray<Path> => {
-  const found: Array<Path> = []
-  for (let at: Path | undefined = path; at !== undefined; at = at.before) found.push(at)
-  return found.reverse()
 }

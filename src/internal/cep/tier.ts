@@ -1,8 +1,8 @@
 import * as Automaton from "./automaton.ts"
 import * as Check from "./check.ts"
-import * as Compile from "./compile.ts"
 import * as Condition from "./condition.ts"
 import type * as Element from "./element.ts"
+import * as Interest from "./interest.ts"
 
 /** How partial matches are kept: all of one configuration as a set, or one by one. */
 
@@ -27,7 +27,7 @@ export const tierOf = (definition: Element.Definition, options: { readonly timed
       )
     }
   }
-  if (Compile.hasGaps(elements)) return runs("the time between an event and the one before it is limited")
+  if (Interest.hasGaps(elements)) return runs("the time between an event and the one before it is limited")
   if (Check.trailing(elements).some(({ contiguity }) => contiguity === "notFollowedBy")) {
     return runs("it ends with a negation, for which each partial match waits until its own window has passed")
   }

@@ -1,0 +1,43 @@
+import * as Stream from "effect/Stream"
+import type { Found, MatchSet, Taken } from "../../cep/Matcher.ts"
+import * as Element from "./element.ts"
+import type * as Engine from "./engine.ts"
+import { ordered } from "./ordered.ts"
+import { list, type Path } from "./path.ts"
+
+/** Matches, each made when it is asked for. */
+
+/** The events of a run, as they are told. */
+export const taken = <Ev>(run: Engine.Run): ReadonlyArray<Taken<Ev>> => {
+  const all: ReadonlyArray<Omit<Taken<unknown>, "index"> & { readonly seq: number }> = "before" in run ? list(run) : run
+  return all.map(({ event, seq, step, time }) => ({ step, event: event as Ev, index: seq, time }))
+}
+
+/** The matches of a moment, one by one or as a set. */
+export class Matches<B, Ev> implements MatchSet<B, Ev> {
+  private readonly shapes: ReadonlyMap<string, Element.Shape>
+  private readonly of: ReadonlyArray<Path> | Engine.Found
+  constructor(shapes: ReadonlyMap<string, Element.Shape>, of: ReadonlyArray<Path> | Engine.Found) {
+    this.shapes = shapes
+    this.of = of
+  }
+  get count(): number {
+    return "roots" in this.of ? this.of.count : this.of.length
+  }
+  get first(): Found<B, Ev> {
+    for (const one of this) return one
+    throw new RangeError("a set of matches is never empty")
+  }
+  get stream(): Stream.Stream<Found<B, Ev>> {
+    return Stream.fromIterable(this)
+  }
+  *[Symbol.iterator](): Iterator<Found<B, Ev>> {
+    const runs: Iterable<Engine.Run> = "roots" in this.of
+      ? ordered(this.of.table, this.of.roots, this.of.floor)
+      : this.of
+    for (const run of runs) {
+      const events = taken<Ev>(run)
+      yield { match: Element.bind(this.shapes, events.map(({ event, step }) => [step, event])) as B, events }
+    }
+  }
+}
