@@ -1,6 +1,18 @@
 /** Several engines over one store: who has a saga, and what the others may do. */
 import { assert, it } from "@effect/vitest"
-import { Effect, ExecutionStrategy, Exit, Fiber, Layer, Schema, Scope, Stream, TestClock, TestServices } from "effect"
+import {
+  Effect,
+  ExecutionStrategy,
+  Exit,
+  Fiber,
+  Layer,
+  Schedule,
+  Schema,
+  Scope,
+  Stream,
+  TestClock,
+  TestServices
+} from "effect"
 import * as Saga from "effect-skald/saga/Saga"
 import * as SagaEngine from "effect-skald/saga/SagaEngine"
 import * as SagaJournal from "effect-skald/saga/SagaJournal"
@@ -132,6 +144,91 @@ Embedded.onBoth("two engines over one store", (services) => {
       equal((yield* first.in(Order.status(id))).state, "completed")
       equal(yield* first.in(go(id)), "duplicate")
       equal([log.length, yield* owners(id)], [1, ["second"]])
+    })
+  })
+
+  test("lists and statistics tell of another process's saga whether it waits: for an answer, an instant, a retry", () => {
+    const log: Log = []
+    let broken = true
+    const body = Effect.gen(function*() {
+      yield* Saga.sleep("night", "8 hours")
+      yield* Saga.step("b", {
+        success: Schema.Void,
+        execute: () => Effect.suspend(() => broken ? new Failed({ why: "closed" }) : Effect.void),
+        compensate: () => Effect.void,
+        retry: Schedule.recurs(1).pipe(Schedule.addDelay(() => "1 hours"))
+      })
+    })
+    return Effect.gen(function*() {
+      const { idOf, join, share } = cluster()
+      const first = yield* join("first", log, { body })
+      yield* join("second", log, { body })
+      yield* share("first", "second")
+      const id = idOf("second")
+      const engine = yield* first.in(SagaEngine.SagaEngine)
+      const events = (tag: string) =>
+        Effect.map(journal(id), (all) => all.filter(({ _tag }) => _tag === tag).length === 1)
+      const told = (waiting: number) =>
+        Effect.gen(function*() {
+          equal((yield* engine.list({ states: ["waiting"] })).map((each) => each.id), waiting === 1 ? [id] : [])
+          equal((yield* engine.statistics)["order"]?.waiting, waiting)
+        })
+      yield* first.in(Order.start({ id }))
+      yield* eventually("it sleeps", events("SagaTimerSet"))
+      yield* told(1)
+      yield* TestClock.adjust("8 hours")
+      yield* eventually("it is to try again", events("SagaAttemptFailed"))
+      yield* told(1)
+      broken = false
+      yield* TestClock.adjust("1 hours")
+      yield* eventually("it waits for an answer", events("SagaSignalAwaited"))
+      yield* told(1)
+      equal(yield* first.in(go(id)), "accepted")
+      yield* eventually("it has ended", events("SagaEnded"))
+      yield* told(0)
+      equal((yield* engine.statistics)["order"]?.completed, 1)
+    })
+  })
+
+  test("a saga of another process that runs after its waits is running, and one that was told before waits for nothing", () => {
+    const log: Log = []
+    let open = false
+    const body = Effect.gen(function*() {
+      yield* Saga.sleep("night", "8 hours")
+      yield* Effect.raceFirst(Saga.sleep("never", "99 days"), Saga.sleep("minute", "1 minutes"))
+      yield* Effect.orDie(Saga.signal("early", { schema: Schema.String }))
+      yield* Saga.step("b", {
+        success: Schema.Void,
+        execute: () => Effect.repeat(real, { until: () => open }),
+        compensate: () => Effect.void
+      })
+    })
+    return Effect.gen(function*() {
+      const { idOf, join, share } = cluster()
+      const first = yield* join("first", log, { body })
+      yield* join("second", log, { body })
+      yield* share("first", "second")
+      const id = idOf("second")
+      const engine = yield* first.in(SagaEngine.SagaEngine)
+      const states = Effect.map(engine.list(), (all) => all.map(({ state }) => state))
+      const has = (tag: string, step: string) =>
+        eventually(
+          `${tag} ${step}`,
+          Effect.map(journal(id), (all) =>
+            all.some((event) => event._tag === tag && "step" in event && event.step === step))
+        )
+      yield* first.in(Order.start({ id }))
+      yield* has("SagaTimerSet", "night")
+      yield* first.in(Order.signal(id, { name: "early", schema: Schema.String, value: "bird" }))
+      equal(yield* states, ["waiting"])
+      yield* TestClock.adjust("8 hours")
+      yield* has("SagaTimerSet", "minute")
+      yield* TestClock.adjust("1 minutes")
+      yield* has("SagaStepIntended", "b")
+      equal(yield* states, ["running"])
+      open = true
+      yield* has("SagaSignalAwaited", "go")
+      equal(yield* states, ["waiting"])
     })
   })
 

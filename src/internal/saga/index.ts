@@ -17,9 +17,20 @@ import { tenantKey } from "../store/tenantKey.ts"
 
 const record = <A, I>(value: Schema.Schema<A, I>) => Schema.Record({ key: Schema.String, value })
 
+/** What is known of a saga in flight. */
+const Entry = Schema.Struct({
+  ...Summary.fields,
+  /** What it waits for, by the step: the signal, or nothing where it is an instant. */
+  waits: Schema.optionalWith(record(Schema.String), { exact: true }),
+  /** The signals that have come: who waits for one of them has it at once. */
+  heard: Schema.optionalWith(Schema.Array(Schema.String), { exact: true })
+})
+
+type Entry = typeof Entry.Type
+
 const IndexState = Schema.Struct({
   /** By key, in buckets: a change copies one of them. */
-  inFlight: record(record(Summary)),
+  inFlight: record(record(Entry)),
   /** By saga, and how it ended. */
   ended: record(Schema.Number)
 })
@@ -49,12 +60,12 @@ const buckets = 256
 
 const bucketOf = (key: string): string => String(Hash.string(key) & (buckets - 1))
 
-const set = (state: IndexState, key: string, to: Summary): IndexState => {
+const set = (state: IndexState, key: string, to: Entry): IndexState => {
   const bucket = bucketOf(key)
   return { ...state, inFlight: { ...state.inFlight, [bucket]: { ...state.inFlight[bucket], [key]: to } } }
 }
 
-const change = (state: IndexState, key: string, to: (before: Summary) => Summary): IndexState => {
+const change = (state: IndexState, key: string, to: (before: Entry) => Entry): IndexState => {
   const before = state.inFlight[bucketOf(key)]?.[key]
   return before === undefined ? state : set(state, key, to(before))
 }
@@ -65,14 +76,36 @@ const remove = (state: IndexState, key: string): IndexState => {
   return { ...state, inFlight: { ...state.inFlight, [bucket]: kept } }
 }
 
+/** The same saga, waiting for a step, or not any more. */
+const waiting = (before: Entry, at: number, step: string, signal: string | undefined): Entry => {
+  const { [step]: known, ...others } = before.waits ?? {}
+  if (signal === undefined) return known === undefined ? before : { ...before, changedAt: at, waits: others }
+  if (before.heard?.includes(signal) === true) return before
+  return { ...before, changedAt: at, waits: { ...others, [step]: signal } }
+}
+
+const summaryOf = ({ heard: _, waits = {}, ...summary }: Entry): Summary => {
+  if (summary.interventions.length > 0) return { ...summary, state: "needsIntervention" }
+  return summary.state === "running" && Object.keys(waits).length > 0 ? { ...summary, state: "waiting" } : summary
+}
+
 const Index = Projection.make("skald-sagas", {
-  version: 1,
+  version: 2,
   category: Journal.Sagas.name,
   allTenants: true,
   state: IndexState,
   events: [
     Journal.Started,
     Journal.RoundStarted,
+    // what begins a wait, and what ends it; steps that run, of which there are many more, are not listened to
+    Journal.TimerSet,
+    Journal.TimerFired,
+    Journal.SignalAwaited,
+    Journal.SignalReceived,
+    Journal.SignalLimitPassed,
+    Journal.AttemptFailed,
+    Journal.StepAttempted,
+    Journal.StepLost,
     Journal.Decided,
     Journal.InterventionNeeded,
     Journal.OperatorActed,
@@ -99,11 +132,32 @@ const Index = Projection.make("skald-sagas", {
         return set(state, key, summary)
       }
       case "SagaRoundStarted":
-        return change(state, key, (before) => ({ ...before, state: "running", changedAt: at }))
+        return change(state, key, (before) => ({ ...before, state: "running", changedAt: at, waits: {} }))
+      case "SagaTimerSet":
+      case "SagaAttemptFailed":
+        return change(state, key, (before) => waiting(before, at, event.step, ""))
+      case "SagaSignalAwaited":
+        return change(state, key, (before) => waiting(before, at, event.step, event.signal))
+      case "SagaTimerFired":
+      case "SagaSignalLimitPassed":
+      case "SagaStepAttempted":
+      case "SagaStepLost":
+        return change(state, key, (before) => waiting(before, at, event.step, undefined))
+      case "SagaSignalReceived":
+        return change(state, key, (before) => {
+          const { heard = [], waits = {} } = before
+          if (heard.includes(event.signal)) return before
+          const left = Object.entries(waits).filter(([, signal]) => signal !== event.signal)
+          return { ...before, changedAt: at, waits: Object.fromEntries(left), heard: [...heard, event.signal] }
+        })
       case "SagaDecided":
         return event.decision === "commit"
           ? state
-          : change(state, key, (before) => ({ ...before, state: "compensating", changedAt: at, interventions: [] }))
+          : change(
+            state,
+            key,
+            (before) => ({ ...before, state: "compensating", changedAt: at, interventions: [], waits: {} })
+          )
       case "SagaInterventionNeeded": {
         const { failure, reason, step } = event
         const needed = {
@@ -168,10 +222,7 @@ export const make: Effect.Effect<SagaIndex, StoreError | InvalidInput, EventStor
     return {
       inFlight: Effect.map(
         state,
-        ({ inFlight }) =>
-          Object.values(inFlight).flatMap((bucket) => Object.values(bucket)).map((each) =>
-            each.interventions.length === 0 ? each : { ...each, state: "needsIntervention" }
-          )
+        ({ inFlight }) => Object.values(inFlight).flatMap((bucket) => Object.values(bucket)).map(summaryOf)
       ),
       ended: Effect.map(state, ({ ended }) =>
         Object.entries(ended).map(([key, count]) => {
