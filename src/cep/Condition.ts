@@ -1,7 +1,7 @@
 /**
  * Conditions as data: what `where` and `until` of a pattern ask, in a form that can be stored, shown and drawn.
  *
- * A comparison with something that is not there, or with something of another type, does not hold.
+ * A comparison with something that is not there does not hold; nor does one of order or of texts with something of another type.
  *
  * @since 0.1.0
  */
