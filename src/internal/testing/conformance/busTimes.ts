@@ -95,9 +95,11 @@ export const delaySection = busSection("delay", {
       const at = DateTime.unsafeMake((yield* now) + 150)
       receipts.set("at", (yield* publish(placed("at"), { at })).readyAt.epochMillis)
       yield* exactly(seen, 5)
-      // in the order of their instants; a slow machine may take longer to publish than they are apart
+      // in the order of their instants; a slow machine may take longer to publish than they are apart, and then the one that waits
+      // for nothing may pass one that has just become due
+      const waited = (label: string) => label !== "0"
       const order = Array.from(receipts).sort(([, a], [, b]) => a - b).map(([label]) => label)
-      equal(seen.map(([label]) => label), order)
+      equal(seen.map(([label]) => label).filter(waited), order.filter(waited))
       for (const [label, when] of seen) {
         check(when >= receipts.get(label)!, `${label} came ${receipts.get(label)! - when} ms early`)
       }
