@@ -132,9 +132,11 @@ const unregistered: Compensation = {
 export const activity = (state: SagaState, id: string): Activity | undefined =>
   Option.getOrUndefined(HashMap.get(state.activities, id))
 
+type Own = { -readonly [Name in keyof SagaState]: SagaState[Name] }
+
 /** The copy that {@link apply} has made, and changes until it gives it away. */
 const put = (copy: SagaState, id: string, activity: Activity): SagaState => {
-  const own: { -readonly [Name in keyof SagaState]: SagaState[Name] } = copy
+  const own: Own = copy
   own.activities = HashMap.set(copy.activities, id, activity)
   return copy
 }
@@ -148,15 +150,22 @@ const begin = (
   copy: SagaState,
   event: { readonly step: string; readonly place: string; readonly name: string },
   at: number,
-  more: Partial<Activity> & { readonly kind: Kind }
+  // built member by member: most of what a fold does is this
+  { compensated = false, due, kind, signal }: {
+    readonly kind: Kind
+    readonly compensated?: boolean
+    readonly due?: number | undefined
+    readonly signal?: string
+  }
 ): SagaState =>
   put(copy, event.step, {
     id: event.step,
     seq: copy.version,
     place: event.place,
     name: event.name,
+    kind,
     round: copy.round,
-    compensated: false,
+    compensated,
     state: "running",
     attempts: 1,
     keyed: 1,
@@ -164,16 +173,15 @@ const begin = (
     tainted: false,
     done: false,
     position: undefined,
-    due: undefined,
-    signal: undefined,
+    due,
+    signal,
     value: undefined,
     failure: undefined,
     noEffect: false,
     outcome: 0,
     begunAt: at,
     endedAt: undefined,
-    compensation: unregistered,
-    ...more
+    compensation: unregistered
   })
 
 const settle = (
@@ -275,21 +283,71 @@ const reopenOthers = (state: SagaState, but: string): SagaState => {
 const compensation = (state: SagaState, id: string, to: Partial<Compensation>): SagaState =>
   change(state, id, (before) => ({ compensation: { ...before.compensation, ...to } }))
 
+/** A copy for the next event. Member by member: to spread a state that holds instants takes several times as long. */
+const afterOf = (before: SagaState): Own => ({
+  version: before.version + 1,
+  saga: before.saga,
+  id: before.id,
+  definition: before.definition,
+  payload: before.payload,
+  seed: before.seed,
+  startedAt: before.startedAt,
+  deadline: before.deadline,
+  late: before.late,
+  round: before.round,
+  roundDue: before.roundDue,
+  retryPosition: before.retryPosition,
+  activities: before.activities,
+  signals: before.signals,
+  nested: before.nested,
+  decision: before.decision,
+  cancel: before.cancel,
+  pivot: before.pivot,
+  interventions: before.interventions,
+  acts: before.acts,
+  ended: before.ended
+})
+
+/** An activity that has succeeded; likewise. */
+const doneOf = (before: Activity, value: unknown, outcome: number, at: number): Activity => ({
+  id: before.id,
+  seq: before.seq,
+  place: before.place,
+  name: before.name,
+  kind: before.kind,
+  round: before.round,
+  compensated: before.compensated,
+  state: "done",
+  attempts: before.attempts,
+  keyed: before.keyed,
+  answered: before.answered,
+  tainted: before.tainted,
+  done: true,
+  position: before.position,
+  due: undefined,
+  signal: before.signal,
+  value,
+  failure: undefined,
+  noEffect: before.noEffect,
+  outcome,
+  begunAt: before.begunAt,
+  endedAt: at,
+  compensation: before.compensation
+})
+
 /** The state after one more event, recorded at an instant. */
 export const apply = (before: SagaState, event: JournalEvent, at: number): SagaState => {
-  const state: SagaState = { ...before, version: before.version + 1 }
+  const state = afterOf(before)
   switch (event._tag) {
     case "SagaStarted":
-      return {
-        ...state,
-        saga: event.saga,
-        id: event.id,
-        definition: event.version,
-        payload: event.payload,
-        seed: event.seed,
-        startedAt: at,
-        deadline: event.deadline
-      }
+      state.saga = event.saga
+      state.id = event.id
+      state.definition = event.version
+      state.payload = event.payload
+      state.seed = event.seed
+      state.startedAt = at
+      state.deadline = event.deadline
+      return state
     case "SagaResumed":
       return state
     case "SagaRoundStarted":
@@ -303,7 +361,8 @@ export const apply = (before: SagaState, event: JournalEvent, at: number): SagaS
       }
     case "SagaStepIntended": {
       const next = begin(state, event, at, { kind: event.kind, compensated: event.compensated })
-      return event.kind === "pivot" ? { ...next, pivot: event.step } : next
+      if (event.kind === "pivot") state.pivot = event.step
+      return next
     }
     case "SagaStepAttempted":
       return change(state, event.step, (step) => ({
@@ -323,8 +382,10 @@ export const apply = (before: SagaState, event: JournalEvent, at: number): SagaS
         position: event.position,
         due: event.due
       }))
-    case "SagaStepDone":
-      return settle(state, event.step, at, { state: "done", done: true, value: event.value, failure: undefined })
+    case "SagaStepDone": {
+      const running = activity(state, event.step)
+      return running === undefined ? state : put(state, event.step, doneOf(running, event.value, state.version, at))
+    }
     case "SagaStepFailed":
       return settle(state, event.step, at, {
         state: "failed",
@@ -363,11 +424,9 @@ export const apply = (before: SagaState, event: JournalEvent, at: number): SagaS
     case "SagaNestedDecided":
       return { ...state, nested: HashSet.add(state.nested, event.nested) }
     case "SagaDecided":
-      return {
-        ...state,
-        decision: { decision: event.decision, reason: event.reason, failure: event.failure },
-        interventions: HashMap.empty()
-      }
+      state.decision = { decision: event.decision, reason: event.reason, failure: event.failure }
+      state.interventions = HashMap.empty()
+      return state
     case "SagaCompensationIntended":
       return compensation(state, event.step, { state: "running", attempts: event.attempt, due: undefined })
     case "SagaCompensated":
@@ -404,18 +463,16 @@ export const apply = (before: SagaState, event: JournalEvent, at: number): SagaS
     case "SagaDeadlinePassed":
       return { ...state, late: true }
     case "SagaEnded":
-      return {
-        ...state,
-        interventions: HashMap.empty(),
-        ended: {
-          state: event.state,
-          at,
-          value: event.value,
-          failure: event.failure,
-          reason: event.reason,
-          left: event.left
-        }
+      state.interventions = HashMap.empty()
+      state.ended = {
+        state: event.state,
+        at,
+        value: event.value,
+        failure: event.failure,
+        reason: event.reason,
+        left: event.left
       }
+      return state
   }
 }
 

@@ -22,7 +22,6 @@ import * as Faults from "../faults.ts"
 import * as Json from "../json.ts"
 import * as AppendNow from "../store/appendNow.ts"
 import { entryOf } from "./entry.ts"
-import { exitOf } from "./exitOf.ts"
 import type { Fleet } from "./fleet.ts"
 import * as Index from "./index.ts"
 import { begin } from "./life.ts"
@@ -114,41 +113,70 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
     }
   }
 
-  const create = (key: string, definition: Definition, id: string, payload: unknown) =>
-    Effect.flatMap(
-      Random.nextIntBetween(0, 2 ** 31),
-      (seed) =>
-        Effect.withFiberRuntime((fiber): ReturnType<typeof refused> => {
-          if (fleet.stopping) return new StoreError({ reason: "closed", operation: "SagaEngine.start" })
-          const { groups, written } = prepare(fiber, key, definition, id, payload, seed)
-          const appended = appendNow?.(fiber, fiber.getFiberRef(Correlation.currentCorrelation), groups) ??
-            store.append(groups)
-          const done = exitOf(appended)
-          if (done?._tag === "Success") {
-            written()
-            return Effect.succeed(id)
-          }
-          return Effect.matchEffect(appended, {
-            onFailure: (error) => refused(error, key, definition, id, payload),
-            onSuccess: () => {
-              written()
-              return Effect.succeed(id)
-            }
-          })
-        })
-    )
+  const closed = (): StoreError => new StoreError({ reason: "closed", operation: "SagaEngine.start" })
+
+  /** In this turn, where the store can; else nothing was done. */
+  const createNow = (
+    fiber: Fiber.RuntimeFiber<any, any>,
+    key: string,
+    definition: Definition,
+    id: string,
+    payload: unknown,
+    seed: number
+  ): ReturnType<typeof refused> | undefined => {
+    if (appendNow === undefined) return undefined
+    if (fleet.stopping) return closed()
+    const { groups, written } = prepare(fiber, key, definition, id, payload, seed)
+    const appended = appendNow(fiber, fiber.getFiberRef(Correlation.currentCorrelation), groups)
+    if (appended === undefined) return undefined
+    if (appended._tag === "Failure") {
+      return Effect.matchEffect(appended, {
+        onFailure: (error) => refused(error, key, definition, id, payload),
+        onSuccess: () => Effect.succeed(id)
+      })
+    }
+    written()
+    return Effect.succeed(id)
+  }
+
+  const create = (
+    key: string,
+    definition: Definition,
+    id: string,
+    payload: unknown,
+    seed: number
+  ): ReturnType<typeof refused> =>
+    Effect.withFiberRuntime((fiber) => {
+      if (fleet.stopping) return closed()
+      const { groups, written } = prepare(fiber, key, definition, id, payload, seed)
+      return Effect.matchEffect(store.append(groups), {
+        onFailure: (error) => refused(error, key, definition, id, payload),
+        onSuccess: () => {
+          written()
+          return Effect.succeed(id)
+        }
+      })
+    })
 
   /** One after the other for each saga: the second joins the first. */
-  const alone = (key: string, definition: Definition, id: string, payload: unknown): ReturnType<typeof refused> =>
-    Effect.suspend(() => {
+  const alone = (
+    key: string,
+    definition: Definition,
+    id: string,
+    payload: unknown,
+    seed: number
+  ): ReturnType<typeof refused> =>
+    Effect.withFiberRuntime((fiber) => {
       const running = fleet.runners.get(key)
       if (running !== undefined && !running.closed) return joined(running.state, payload)
       const other = fleet.starting.get(key)
-      if (other !== undefined) return Effect.zipRight(Deferred.await(other), alone(key, definition, id, payload))
+      if (other !== undefined) return Effect.zipRight(Deferred.await(other), alone(key, definition, id, payload, seed))
+      const created = createNow(fiber, key, definition, id, payload, seed)
+      if (created !== undefined) return created
       const done: Deferred.Deferred<void> = Deferred.unsafeMake(FiberId.none)
       fleet.starting.set(key, done)
       return Effect.ensuring(
-        Effect.uninterruptible(create(key, definition, id, payload)),
+        Effect.uninterruptible(create(key, definition, id, payload, seed)),
         Effect.sync(() => {
           fleet.starting.delete(key)
           Deferred.unsafeDone(done, Exit.void)
@@ -172,7 +200,11 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
           const problem = Faults.nameProblem(id, 256)
           if (problem !== undefined) return Faults.invalid("id", problem)
           const { tenant } = fiber.getFiberRef(Correlation.currentCorrelation)
-          return alone(Index.keyOf(tenant, contract.name, id), definition, id, payload)
+          const key = Index.keyOf(tenant, contract.name, id)
+          return Effect.flatMap(
+            Random.nextIntBetween(0, 2 ** 31),
+            (seed) => alone(key, definition, id, payload, seed)
+          )
         }
       )
     })
