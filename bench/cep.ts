@@ -100,6 +100,8 @@ const unnamed = Kit.measure("events of types that no rule names", {
 interface Ruled {
   readonly runtime: ManagedRuntime.ManagedRuntime<Rules.Rules, Rules.RuleError>
   readonly events: ReadonlyArray<Rules.Identified<{ readonly _tag: string }>>
+  /** How many events the rules had seen. */
+  readonly before: number
 }
 
 interface Stamped {
@@ -107,52 +109,76 @@ interface Stamped {
   readonly at: number
 }
 
-/** Rules on types of their own, and events of all of these by turns. */
-const disjoint = (rules: number): Kit.Side<Ruled> => ({
-  setup: async ({ quick }) => {
-    const all = Array.from({ length: rules }, (_, n) => {
-      const Begun = Event.make(`Begun${n}` as "Begun", { key: Schema.String, at: Schema.Number })
-      const Ended = Event.make(`Ended${n}` as "Ended", { key: Schema.String, at: Schema.Number })
-      return Rules.layer(`rule-${n}`, {
-        events: [Begun, Ended],
-        pattern: Pattern.begin("begun", Begun).pipe(Pattern.followedBy("ended", Ended), Pattern.within(1_000)),
-        timestamp: ({ at }: Stamped) => at,
-        keyBy: ({ key }: Stamped) => key,
-        action: () => Effect.void
-      })
-    })
-    const [first, ...rest] = all as [Layer.Layer<never, Rules.RuleError, Rules.Rules | EventBus.EventBus>]
-    const runtime = ManagedRuntime.make(
-      Layer.mergeAll(first, ...rest).pipe(
-        Layer.provideMerge(Rules.layerEmpty),
-        Layer.provideMerge(EventBus.layerMemory)
-      )
-    )
-    await runtime.runtime()
-    const events = Array.from({ length: quick ? 50_000 : 300_000 }, (_, n) => ({
-      id: `e${n}`,
-      event: { _tag: `Begun${n % rules}`, key: `k${n % 100}`, at: n }
-    }))
-    return { runtime, events }
-  },
-  run: async ({ events, runtime }) => {
-    await runtime.runPromise(Effect.gen(function*() {
-      const service = yield* Rules.Rules
-      for (let at = 0; at < events.length; at += Cases.chunk) yield* service.push(events.slice(at, at + Cases.chunk))
-      const names = yield* service.list
-      let taken = 0
-      for (const { name } of names) taken += (yield* service.stats(name)).events
+/** So many pairs of rule and key, each of which is told of every so many-th event: as much to do and to hold for any number of rules. */
+const pairs = 1_000
+
+/**
+ * Rules on types of their own, and events of all of these by turns. They are started once: it takes longer than a round.
+ */
+const disjoint = (rules: number): Kit.Side<Ruled> => {
+  let started: Ruled["runtime"] | undefined
+  let from = 0
+  return {
+    setup: async ({ quick }) => {
+      const runtime = started ?? start(rules)
+      await runtime.runtime()
+      started = runtime
+      const events = Array.from({ length: quick ? 50_000 : 150_000 }, (_, n) => ({
+        id: `e${n}`,
+        event: { _tag: `Begun${n % rules}`, key: `k${Math.floor(n / rules) % (pairs / rules)}`, at: from + n }
+      }))
+      from += events.length
+      return { runtime, events, before: await seen(runtime) }
+    },
+    run: async ({ events, runtime }) => {
+      await runtime.runPromise(Effect.gen(function*() {
+        const service = yield* Rules.Rules
+        for (let at = 0; at < events.length; at += Cases.chunk) yield* service.push(events.slice(at, at + Cases.chunk))
+      }))
+      return events.length
+    },
+    teardown: async ({ before, events, runtime }) => {
+      const taken = (await seen(runtime)) - before
       if (taken !== events.length) throw new Error(`rules saw ${taken} of ${events.length} events`)
-    }))
-    return events.length
-  },
-  teardown: ({ runtime }) => runtime.dispose()
-})
+    }
+  }
+}
+
+/** How many events all rules have seen. */
+const seen = (runtime: Ruled["runtime"]): Promise<number> =>
+  runtime.runPromise(Effect.gen(function*() {
+    const service = yield* Rules.Rules
+    let taken = 0
+    for (const { name } of yield* service.list) taken += (yield* service.stats(name)).events
+    return taken
+  }))
+
+const start = (rules: number): Ruled["runtime"] => {
+  const all = Array.from({ length: rules }, (_, n) => {
+    const Begun = Event.make(`Begun${n}` as "Begun", { key: Schema.String, at: Schema.Number })
+    const Ended = Event.make(`Ended${n}` as "Ended", { key: Schema.String, at: Schema.Number })
+    return Rules.layer(`rule-${n}`, {
+      events: [Begun, Ended],
+      pattern: Pattern.begin("begun", Begun).pipe(Pattern.followedBy("ended", Ended), Pattern.within(1_000)),
+      timestamp: ({ at }: Stamped) => at,
+      keyBy: ({ key }: Stamped) => key,
+      action: () => Effect.void
+    })
+  })
+  const [first, ...rest] = all as [Layer.Layer<never, Rules.RuleError, Rules.Rules | EventBus.EventBus>]
+  return ManagedRuntime.make(
+    Layer.mergeAll(first, ...rest).pipe(
+      Layer.provideMerge(Rules.layerEmpty),
+      Layer.provideMerge(EventBus.layerMemory)
+    )
+  )
+}
 
 const many = [10, 100, 1_000].map((rules) =>
   Kit.compare(`${rules} rules on types of their own`, {
     ...(rules === 1_000 ? { goal: 0.5 } : {}),
     rounds: 5,
+    warmups: 1,
     peer: "one rule",
     ours: disjoint(rules),
     theirs: disjoint(1)
