@@ -50,6 +50,8 @@ export class Table {
   readonly times: Float64Array
   readonly events: Array<{ readonly _tag: string } | undefined>
   size = 0
+  /** Whether somebody was told of a row, who may look at it whenever he likes. */
+  lent = false
   private walk = 0
   private walks: Int32Array | undefined
   private memos: Float64Array | undefined
@@ -103,6 +105,13 @@ export class Table {
     this.steps[at] = -1
     this.events[at] = undefined
     return at
+  }
+
+  /** Once nothing of it can be reached any more: lets go of the events, unless somebody else may reach them. */
+  clear(): void {
+    if (this.lent || this.size === 0) return
+    this.size = 0
+    this.events.length = 0
   }
 
   taken(node: Node): Taken | undefined {

@@ -88,7 +88,8 @@ export interface Snapshot {
 /** Rules by name, and which of them an event is for. Plain synchronous code: what it costs depends on those it is for alone. */
 export class RuleSet {
   readonly #rules = new Map<string, Working>()
-  readonly #byType = new Map<string, Set<Working>>()
+  /** Lists, which are made anew: they are read for each event, and rules come and go seldom. */
+  readonly #byType = new Map<string, ReadonlyArray<Working>>()
   readonly #told: (rule: string, told: Told) => void
   /** The ids of the events that rules have at hand. One for all of them: each of its own, they cost the collector much. */
   readonly #ids = new WeakMap<object, string>()
@@ -113,9 +114,8 @@ export class RuleSet {
     }
     this.#rules.set(definition.name, rule)
     for (const type of definition.types) {
-      const rules = this.#byType.get(type)
-      if (rules === undefined) this.#byType.set(type, new Set([rule]))
-      else rules.add(rule)
+      const rules = this.#byType.get(type) ?? []
+      if (!rules.includes(rule)) this.#byType.set(type, [...rules, rule])
     }
     return session !== undefined
   }
@@ -125,9 +125,9 @@ export class RuleSet {
     if (rule === undefined) return false
     this.#rules.delete(name)
     for (const type of rule.definition.types) {
-      const rules = this.#byType.get(type)!
-      rules.delete(rule)
-      if (rules.size === 0) this.#byType.delete(type)
+      const rules = (this.#byType.get(type) ?? []).filter((other) => other !== rule)
+      if (rules.length === 0) this.#byType.delete(type)
+      else this.#byType.set(type, rules)
     }
     return true
   }

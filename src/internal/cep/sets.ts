@@ -179,7 +179,9 @@ export class Sets {
     if (complete === undefined) return
     let count = 0
     for (const root of complete) count += table.count(root, floor)
-    if (count > 0) this.host.found(of.key, table, complete, floor, count)
+    if (count === 0) return
+    table.lent = true
+    this.host.found(of.key, table, complete, floor, count)
   }
 
   private add(to: Configuration, node: Node): void {
@@ -269,6 +271,8 @@ export class Sets {
 
   private close(of: Keyed): void {
     this.keys.delete(of.key)
+    // of a thousand matchers, each of which waits for another event to copy its table, the events of all would be held
+    if (this.keys.size === 0) this.table.clear()
     this.held -= of.held
     of.gone = true
     of.floor = 0
