@@ -237,7 +237,8 @@ describe("lists of steps", () => {
       }
     })
     const asks = { gives, execute, onUnknown: "ask" as const }
-    expect(reserved.pivot).type.toBeCallableWith("p", { ...asks, resolve: () => Effect.succeed(Option.none()) })
+    const none = Effect.succeed(Option.none<{ readonly total: number }>())
+    expect(reserved.pivot).type.toBeCallableWith("p", { ...asks, resolve: () => none })
     expect(reserved.step).type.not.toBeCallableWith("s", { ...asks, resolve: () => Effect.succeed({ total: 2 }) })
     expect(reserved.step).type.not.toBeCallableWith("s", {
       ...asks,
@@ -246,7 +247,7 @@ describe("lists of steps", () => {
     expect(reserved.step).type.not.toBeCallableWith("s", { ...asks, resolve: () => Effect.fail("down") })
     expect(reserved.step).type.not.toBeCallableWith("s", {
       ...asks,
-      resolve: (_: { readonly shipment: string }) => Effect.succeed(Option.none())
+      resolve: (_: { readonly shipment: string }) => none
     })
     expect(reserved.pivot).type.not.toBeCallableWith("p", { gives, execute, onUnknown: "compensate" as const })
   })
