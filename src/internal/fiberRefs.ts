@@ -6,6 +6,7 @@ import type * as FiberRefs from "effect/FiberRefs"
 /** What Effect's fibers have and their types do not tell. */
 interface Runtime {
   readonly setFiberRef: <A>(ref: FiberRef.FiberRef<A>, value: A) => void
+  readonly getFiberRefs: () => FiberRefs.FiberRefs
   readonly _fiberRefs?: FiberRefs.FiberRefs
 }
 
@@ -15,11 +16,13 @@ interface Runtime {
  *
  * Each set copies all references of the fiber, since others may have them. A copy that was made here is the fiber's alone for as
  * long as the fiber has it: whoever asks the fiber for its references (a child that is forked, a `Runtime`) is given another copy,
- * which the fiber goes on with. So it is changed in place until then.
+ * which the fiber goes on with. So it is changed in place until then. An Effect whose fibers hand out what they go on with
+ * would be found out, and each set then copies.
  */
 export const setterOf = <A>(fiber: Fiber.RuntimeFiber<any, any>, ref: FiberRef.FiberRef<A>): (value: A) => void => {
   const runtime = fiber as unknown as Runtime
   const id = fiber.id() as FiberId.Single
+  const handsOutCopies = runtime.getFiberRefs() !== runtime.getFiberRefs()
   let own: FiberRefs.FiberRefs | undefined
   /** What the fibers before this one had. */
   let inherited: ReadonlyArray<readonly [FiberId.Single, any]> = []
@@ -32,7 +35,7 @@ export const setterOf = <A>(fiber: Fiber.RuntimeFiber<any, any>, ref: FiberRef.F
     runtime.setFiberRef(ref, value)
     const stack = runtime._fiberRefs?.locals.get(ref)
     own = undefined
-    if (stack === undefined || stack[0][1] !== value || stack[0][0] !== id) return
+    if (!handsOutCopies || stack === undefined || stack[0][1] !== value || stack[0][0] !== id) return
     own = runtime._fiberRefs
     inherited = stack.slice(1)
   }
