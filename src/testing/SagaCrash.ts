@@ -252,9 +252,14 @@ const describe = ({ step, undo }: Scenario): string =>
 
 /** One after the other: an engine, and those that go on where it was killed. */
 class Life {
+  readonly scope: Scope.CloseableScope
   crashed = false
   points = 0
   readonly dead = Deferred.unsafeMake<void>(FiberId.none)
+
+  constructor(scope: Scope.CloseableScope) {
+    this.scope = scope
+  }
 }
 
 /** An engine as `SagaEngine.layer` makes it; a hundred thousand of them cost less without layers. */
@@ -274,17 +279,19 @@ const runCase = async <P, A, Err>(
 ): Promise<Verify.Ran> => {
   const record = new Verify.Record()
   const lives: Array<Life> = []
-  /** Killed: whoever comes here never goes on. */
-  const hang: Effect.Effect<never> = Effect.async(() => {})
+  const simulation = new Simulation.Simulation({
+    quiet: options.quiet,
+    last: Effect.suspend(() => Effect.forEach(lives, ({ scope }) => Scope.close(scope, Exit.void), { discard: true }))
+  })
   const gate = (life: Life, what: string): Effect.Effect<void> =>
     Effect.suspend(() => {
-      if (life.crashed) return hang
+      if (life.crashed) return simulation.stop
       life.points++
       if (life.points !== points[lives.length - 1]) return Effect.void
       life.crashed = true
       record.trace.push(`CRASH ${what}`)
       Deferred.unsafeDone(life.dead, Exit.void)
-      return hang
+      return simulation.stop
     })
 
   const ledgerOf = (life: Life): Ledger => ({
@@ -327,21 +334,19 @@ const runCase = async <P, A, Err>(
       }) as never
   })
 
-  const simulation = new Simulation.Simulation({ quiet: options.quiet })
   const payload = options.payload(number)
   const program = Effect.gen(function*() {
     const store = yield* EventStore.EventStore
     for (;;) {
-      const life = new Life()
+      const life = new Life(yield* Scope.make())
       lives.push(life)
-      const scope = yield* Scope.make()
       const fiber = yield* Effect.gen(function*() {
         const engine = yield* newEngine
         yield* Effect.provideService(Layer.build(options.live(ledgerOf(life))), SagaEngine.SagaEngine, engine)
         yield* Effect.exit(Effect.provideService(options.saga.run(payload), SagaEngine.SagaEngine, engine))
       }).pipe(
         Effect.provideService(EventStore.EventStore, mortal(store, life)),
-        Scope.extend(scope),
+        Scope.extend(life.scope),
         Effect.withClock(simulation.clockOf(() => !life.crashed)),
         Effect.forkDaemon
       )
@@ -350,7 +355,7 @@ const runCase = async <P, A, Err>(
         Effect.as(fiber.await, true)
       )
       if (!done) continue
-      yield* Scope.close(scope, Exit.void)
+      yield* Scope.close(life.scope, Exit.void)
       break
     }
     const id = options.saga.contract.idempotencyKey(payload)
