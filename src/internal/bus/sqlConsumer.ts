@@ -239,7 +239,7 @@ export const make = (options: Options): Effect.Effect<Driver.Consumer, BusError,
         const untouched = new Set<unknown>()
         for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) untouched.add(next.receipt)
         if (held.size === 0) return
-        yield* Effect.ignore(brief(settleAll(Array.from(held.values(), (receipt) => ({
+        yield* Effect.exit(brief(settleAll(Array.from(held.values(), (receipt) => ({
           _tag: "return",
           receipt,
           // What was handed over was delivered; it counts.

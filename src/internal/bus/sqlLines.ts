@@ -1,4 +1,4 @@
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -158,11 +158,7 @@ export const make = (options: {
         loop
       )
     })
-    return Effect.onInterrupt(loop, (by) =>
-      Effect.sync(() => {
-        refuse(line, Cause.interrupt(FiberId.combineAll(by)))
-        leave(line)
-      }))
+    return loop
   }
 
   const enter = <T, A>(
@@ -176,7 +172,15 @@ export const make = (options: {
     pending?.(done)
     if (line.running >= (line.broken ? 1 : line.lanes)) return Effect.succeed(done)
     line.running++
-    return Effect.as(Effect.forkIn(database.detached(serve), scope), done)
+    return Effect.map(Effect.forkIn(database.detached(serve), scope), (fiber) => {
+      // Where the bus has ended it is interrupted before it begins: nobody waits for it then either.
+      fiber.addObserver((exit) => {
+        if (Exit.isSuccess(exit)) return
+        refuse(line, exit.cause)
+        leave(line)
+      })
+      return done
+    })
   }
 
   const some = <T>(waiting: Array<Waiting<Asking, T>>): ReadonlyArray<Waiting<Asking, T>> => {
