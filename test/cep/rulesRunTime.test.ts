@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Schema, Scope, TestClock } from "effect"
+import { Context, Effect, Exit, Layer, Metric, Schema, Scope, TestClock } from "effect"
 import { BusError } from "effect-skald/bus/BusError"
 import * as EventBus from "effect-skald/bus/EventBus"
 import * as Inbox from "effect-skald/bus/Inbox"
@@ -139,6 +139,10 @@ describe("Rules at run time", () => {
       assert.deepStrictEqual(seen, [3])
       assert.deepInclude(yield* rules.stats("drops"), { events: 4, matches: 1, overflowed: 2, partialMatches: 0 })
       assert.deepInclude(yield* rules.stats("fails"), { events: 2, matches: 0 })
+      const overflows = (yield* Metric.snapshot).find(({ metricKey: { name, tags } }) =>
+        name === "skald.rules.overflows" && tags.some(({ value }) => value === "drops")
+      )
+      assert.propertyVal(overflows?.metricState, "count", 2)
     }).pipe(Effect.provide(base)))
 
   /** A bus that refuses what rules have found, the first time. */

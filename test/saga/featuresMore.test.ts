@@ -32,7 +32,7 @@ describe("streams", () => {
     )
     const alarms = Effect.map(Metric.snapshot, (all) => {
       const found = all.find(({ metricKey: { name, tags } }) =>
-        name === "skald_saga_interventions" &&
+        name === "skald.saga.interventions" &&
         ["told", "suspended"].every((value) => tags.some((tag) => tag.value === value))
       )
       return found === undefined ? 0 : (found.metricState as MetricState.MetricState.Counter<number>).count

@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -28,6 +29,11 @@ import { unrecorded } from "../unrecorded.ts"
 export const matchType = "RuleMatched"
 
 export const subjectOf = (rule: string): string => `rule.${rule}`
+
+const overflows = Metric.counter("skald.rules.overflows", {
+  description: "partial matches that rules had no room for, by rule",
+  incremental: true
+})
 
 /** What feeds the rules do to them. One at a time. */
 export interface Feed {
@@ -60,7 +66,10 @@ export const make = (bus: Bus): Service => {
           return Effect.void
         case "Overflow":
         case "Failed":
-          return Effect.logWarning(`rule "${rule}": ${told._tag} of key ${Faults.show(told.key)}`)
+          return Effect.zipRight(
+            told._tag === "Overflow" ? Metric.increment(Metric.tagged(overflows, "rule", rule)) : Effect.void,
+            Effect.logWarning(`rule "${rule}": ${told._tag} of key ${Faults.show(told.key)}`)
+          )
         default:
           return Effect.logWarning(`rule "${rule}" cannot read an event: ${told.message}`)
       }

@@ -4,9 +4,9 @@ import * as MetricLabel from "effect/MetricLabel"
 import type { Stored } from "./journalWriter.ts"
 import type { SagaState } from "./machine.ts"
 
-const startedKey = MetricKey.counter("skald_saga_started", { description: "sagas started by this process" })
-const endedKey = MetricKey.counter("skald_saga_ended", { description: "sagas that ended in this process, by state" })
-const stuckKey = MetricKey.counter("skald_saga_interventions", {
+const startedKey = MetricKey.counter("skald.saga.started", { description: "sagas started by this process" })
+const endedKey = MetricKey.counter("skald.saga.ended", { description: "sagas that ended in this process, by state" })
+const stuckKey = MetricKey.counter("skald.saga.interventions", {
   description: "how often a saga of this process came to need a person, by reason"
 })
 
