@@ -382,11 +382,11 @@ describe("a wrong combinator is caught by the laws", () => {
     return [instance.state(), outputs]
   }
 
-  const core = "effect-skald/internal/machine"
+  const core = "effect-skald/internal/event/machine"
 
   /** `compose` by its definition, with a fault. */
   const composeBy = (fault: { outputs?: (list: ReadonlyArray<unknown>) => ReadonlyArray<unknown>; forget?: boolean }) =>
-    library("effect-skald/internal/machineCompose", () => ({
+    library("effect-skald/internal/event/machineCompose", () => ({
       compose: (f: any, g: any) => {
         const step = ([s, t]: any, input: unknown) => {
           const one = plain(f, s, input)
@@ -466,7 +466,7 @@ describe("a wrong combinator is caught by the laws", () => {
     "keys that share one machine": [
       () =>
         library(
-          "effect-skald/internal/machineKeyed",
+          "effect-skald/internal/event/machineKeyed",
           (original) => ({ keyed: (f: any, _key: any, done: any) => original.keyed(f, () => "one", done) })
         ),
       ["keys"]
