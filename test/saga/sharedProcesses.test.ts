@@ -110,7 +110,8 @@ Servers.suite("postgres", "Sagas of several processes on PostgreSQL", (url) => {
           // after the third has said that it has the saga nobody else writes what an owner does
           const taken = events.findIndex((event) => event._tag === "SagaResumed" && event.host === "third")
           assert.isAbove(taken, 0)
-          equal(events.slice(taken + 1).filter((event) => event._tag === "SagaResumed"), [])
+          // (a busy machine may make it lose and take a shard again: it says so once more)
+          equal(events.slice(taken + 1).filter((event) => event._tag === "SagaResumed" && event.host !== "third"), [])
           equal(events.filter((event) => event._tag === "SagaStepDone").map(({ step }) => step), ["a", "b", "c"])
           equal(events.at(-1)?._tag, "SagaEnded")
         }
