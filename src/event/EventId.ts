@@ -39,8 +39,9 @@ export const uuid7: Generator = (millis) => {
   const first = random[drawn]!
   codes[15] = digits[first & 15]!
   codes[19] = variants[first >> 6]!
+  codes[16] = digits[random[drawn + 1]! & 15]!
   for (let at = 0; at < places.length; at += 2) {
-    const byte = random[drawn + 1 + (at >> 1)]!
+    const byte = random[drawn + 2 + (at >> 1)]!
     codes[places[at]!] = digits[byte >> 4]!
     codes[places[at + 1]!] = digits[byte & 15]!
   }
@@ -66,11 +67,11 @@ const codes = codesOf("00000000-0000-7000-8000-000000000000")
 const digits = codesOf("0123456789abcdef")
 /** Two of the bits there are fixed. */
 const variants = codesOf("89ab")
-/** Where the random digits go, but for those that the first byte gives. */
-const places = [16, 17, 20, 21, 22, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 18]
+/** Where the random digits go, two of a byte, but for the three that the first two bytes give. */
+const places = [17, 20, 21, 22, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35]
 
 /** Random bytes, drawn by the page: a draw costs more than the bytes. */
-const perId = 1 + places.length / 2
+const perId = 2 + places.length / 2
 const random = new Uint8Array(perId * 512)
 let drawn = random.length
 
