@@ -130,8 +130,9 @@ export const suite = (name: string, options: Options): void => {
         const waiting = yield* Effect.fork(leases.acquire("work"))
         const hasty = yield* Effect.fork(Effect.flip(leases.acquire("work", { retry: Schedule.recurs(3) })))
         assert.deepStrictEqual(yield* Fiber.join(hasty), new Lease.LeaseTaken({ name: "work" }))
+        const holds = Option.getOrThrow(first.held)
         // step by step, so that a server hears of each renewal before the next is due
-        yield* Effect.repeatN(Effect.zipRight(TestClock.adjust("5 seconds"), first.check), 11)
+        yield* Effect.repeatN(Effect.zipRight(TestClock.adjust("5 seconds"), holds.check), 11)
         assert.isTrue(Option.isNone(yield* Fiber.poll(waiting)))
         yield* first.release
         yield* TestClock.adjust("1 seconds")
