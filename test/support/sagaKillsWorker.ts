@@ -85,12 +85,14 @@ const customer: Effect.Effect<void, unknown, SagaEngine.SagaEngine> = Effect.fla
 const program = Effect.gen(function*() {
   const engine = yield* SagaEngine.SagaEngine
   yield* engine.ready
-  yield* Effect.all(Array.from({ length: Number(atOnce) }, () => customer), { concurrency: "unbounded" })
-  // what was in flight when an earlier process was killed
-  yield* Effect.repeat(engine.list({ limit: 1 }), {
-    until: (inFlight) => inFlight.length === 0,
-    schedule: Schedule.spaced("20 millis")
-  })
+  // What was in flight when an earlier process was killed comes first: there are never more at once. (Were there ever more than the
+  // effects after which each process is killed, all of them would be asked for anew, and none be heard of, for ever.)
+  const inFlight = yield* engine.list({ limit: 1_000_000 })
+  yield* Effect.forEach(
+    Array.from({ length: Math.max(Number(atOnce), inFlight.length) }, (_, slot) => inFlight[slot]),
+    (left) => left === undefined ? customer : Effect.zipRight(Effect.exit(Order.run(left.id)), customer),
+    { concurrency: "unbounded", discard: true }
+  )
   for (const state of ["completed", "compensated", "timedOut", "needsIntervention"] as const) {
     const ended = yield* engine.list({ states: [state], limit: 1_000_000 })
     yield* ask({ what: "ended", state, ids: ended.map(({ id }) => id) })
