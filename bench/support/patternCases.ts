@@ -180,6 +180,12 @@ export const matcherOf = ({ keyed, pattern }: Form): Matcher.Matcher<any, any> =
     ...(keyed ? { keyBy: (event: Ev) => event.key } : {})
   })
 
+/**
+ * The session of the pass before, as in a service one is open all the time: what was compiled goes when the last object of its kind is
+ * collected, and each pass would have it compiled anew.
+ */
+const lasting = new WeakMap<object, unknown>()
+
 /** One pass of a fresh matcher: how many matches. Each is made, unless they are only to be counted. */
 export const pass = (
   matcher: Matcher.Matcher<any, any>,
@@ -201,5 +207,6 @@ export const pass = (
       matches += made
     }
   }
+  lasting.set(matcher, session)
   return matches
 }
