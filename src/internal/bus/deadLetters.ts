@@ -126,7 +126,7 @@ export const make = (bus: EventBus.Service, formats: Formats, batchSize: number)
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const kept = Duration.decodeUnknown(age)
         return Option.isNone(kept) || !Duration.isFinite(kept.value)
-          ? refuse("age", `must be a finite duration, got ${Faults.show(age)}`)
+          ? Faults.invalid("age", `must be a finite duration, got ${Faults.show(age)}`)
           : whole(removing({ until: Math.floor(now) - Duration.toMillis(kept.value) }))
       })
   }
@@ -149,7 +149,9 @@ const edit = (
       Effect.flatMap(bus.deadLetters.get(key), (letter): Effect.Effect<boolean, BusError | InvalidInput> => {
         if (letter === undefined) return Effect.succeed(false)
         const message = messageOf(letter)
-        if (message === undefined) return refuse("key", "must be the key of a message, and it is of what was none")
+        if (message === undefined) {
+          return Faults.invalid("key", "must be the key of a message, and it is of what was none")
+        }
         return bus.deadLetters.mend(key, {
           ...message,
           format: formats.write.name,
@@ -161,9 +163,6 @@ const edit = (
 
 export const of = (bus: EventBus.Service, batchSize: number): Effect.Effect<Service> =>
   Effect.map(PayloadFormat, (formats) => make(bus, formats, batchSize))
-
-const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInput> =>
-  Effect.fail(Faults.invalid(path, problem))
 
 const check = (filter: Filter): Effect.Effect<StoredFilter, InvalidInput> => {
   const faults = Faults.make()

@@ -38,11 +38,8 @@ export const context = <E, R, C extends Driver.Capability>(
 
 export const memoryDriver = <D>(history: number, make: (history: number) => D): Effect.Effect<D, InvalidInput> => {
   const problem = Faults.countProblem(history, 0)
-  return problem === undefined ? Effect.sync(() => make(history)) : refuse("history", problem)
+  return problem === undefined ? Effect.sync(() => make(history)) : Faults.invalid("history", problem)
 }
-
-const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInput> =>
-  Effect.fail(Faults.invalid(path, problem))
 
 const makeEncoded = <C extends Driver.Capability>(
   given: Driver.Driver<C>,
@@ -124,24 +121,24 @@ const makeEncoded = <C extends Driver.Capability>(
       publish,
       cancel: (id) => {
         const problem = EventId.problem(id)
-        return problem === undefined ? driver.cancel(id) : refuse("id", problem)
+        return problem === undefined ? driver.cancel(id) : Faults.invalid("id", problem)
       },
       depth: (name) =>
         Effect.flatMap(driver.depth(name), (depth) =>
           depth === undefined
-            ? refuse("subscription", `must be a subscription that the bus knows, got ${Faults.show(name)}`)
+            ? Faults.invalid("subscription", `must be a subscription that the bus knows, got ${Faults.show(name)}`)
             : Effect.succeed(depth)),
       subscriptions: driver.groups,
       consume: (group): Effect.Effect<Driver.Consumer, any, Scope.Scope> => {
         const problem = Faults.nameProblem(group.name)
-        if (problem !== undefined) return refuse("name", problem)
+        if (problem !== undefined) return Faults.invalid("name", problem)
         if (group.start === "earliest" && !can.has("history")) {
-          return refuse("start", `must be "latest": ${driver.name} keeps no history`)
+          return Faults.invalid("start", `must be "latest": ${driver.name} keeps no history`)
         }
         if (typeof group.start === "number") {
           const startProblem = Faults.countProblem(group.start, 0)
-          if (startProblem !== undefined) return refuse("start", startProblem)
-          if (!can.has("positions")) return refuse("start", `must be no position: ${driver.name} knows none`)
+          if (startProblem !== undefined) return Faults.invalid("start", startProblem)
+          if (!can.has("positions")) return Faults.invalid("start", `must be no position: ${driver.name} knows none`)
         }
         return Effect.map(driver.consume(group), (consumer) => outcomes.counting(group.name, consumer))
       },

@@ -166,6 +166,25 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
     return answer
   }
 
+  const claimNow = (
+    fiber: Fiber.RuntimeFiber<any, any>,
+    group: number,
+    member: number,
+    max: number,
+    now = 0
+  ): Exit.Exit<Claim, BusError> | undefined => {
+    // A look does not need the write lock.
+    if (shared && !busy.has(group)) {
+      try {
+        const seen = nothing(onReader, group, now)
+        if (isIdle(seen)) return Exit.succeed(seen)
+      } catch {
+        return undefined
+      }
+    }
+    return transactNow("EventBus.consume", fiber, claimed(group, member, max, now))
+  }
+
   const settled = (
     group: number,
     member: number,
@@ -247,15 +266,10 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
         write(sql.detach, group, member)
         endUnused()
       }),
-    claim: (group, member, max, now = 0) => {
-      const take = transact("EventBus.consume", claimed(group, member, max, now))
-      if (!shared || busy.has(group)) return take
-      // A look does not need the write lock.
-      return Effect.flatMap(
-        read("EventBus.consume", (run) => nothing(run, group, now)),
-        (seen) => isIdle(seen) ? Effect.succeed(seen) : take
-      )
-    },
+    claim: (group, member, max, now = 0) =>
+      Effect.withFiberRuntime((fiber) =>
+        claimNow(fiber, group, member, max, now) ?? slowly("EventBus.consume", claimed(group, member, max, now))
+      ),
     look: (groups, now = 0) =>
       read("EventBus.consume", (run) =>
         groups.filter((group) => {
@@ -265,17 +279,7 @@ export const make = (client: SqliteClient.Service, prefix: string): Database => 
     settle: (group, member, settlements, committed) =>
       transact("EventBus.settle", settled(group, member, settlements, committed)),
     atOnce: {
-      claim: (fiber, group, member, max, now = 0) => {
-        if (shared && !busy.has(group)) {
-          try {
-            const seen = nothing(onReader, group, now)
-            if (isIdle(seen)) return Exit.succeed(seen)
-          } catch {
-            return undefined
-          }
-        }
-        return transactNow("EventBus.consume", fiber, claimed(group, member, max, now))
-      },
+      claim: claimNow,
       settle: (fiber, group, member, settlements, committed) =>
         transactNow("EventBus.settle", fiber, settled(group, member, settlements, committed))
     },

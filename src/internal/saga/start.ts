@@ -29,6 +29,28 @@ import { load } from "./load.ts"
 import * as Machine from "./machine.ts"
 import * as Metrics from "./metrics.ts"
 
+/** Of one saga, by the key it has in this fleet; `payload` is the encoded one. */
+interface Start {
+  readonly definition: Definition
+  readonly id: string
+  readonly key: string
+  readonly payload: unknown
+  readonly seed: number
+}
+
+/** Its first event, at `at`, under the metadata of whoever starts it; `here` where its shard is this engine's. */
+interface Begun {
+  readonly at: number
+  readonly eventId: string
+  readonly groups: ReadonlyArray<Group>
+  readonly here: boolean
+  readonly metadata: Correlation.Correlation
+  readonly started: Journal.JournalEvent
+}
+
+/** The saga's id. */
+type Answer = Effect.Effect<string, StoreError | InvalidInput | PayloadDiffers>
+
 /** Starts sagas: their first event, and what runs them where their shard is here. */
 export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Service["start"] => {
   const { ids, shared, store } = fleet.options
@@ -40,15 +62,10 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
 
   const appendNow = AppendNow.of(store)
 
-  /** What is to be journaled, and what follows where it was. */
-  const prepare = (
-    fiber: Fiber.RuntimeFiber<any, any>,
-    key: string,
-    definition: Definition,
-    id: string,
-    payload: unknown,
-    seed: number
-  ) => {
+  const closed = (): StoreError => new StoreError({ reason: "closed", operation: "SagaEngine.start" })
+
+  /** What is to be journaled. */
+  const begun = ({ definition, id, key, payload, seed }: Start, fiber: Fiber.RuntimeFiber<any, any>): Begun => {
     const { deadline, name: saga, version } = definition.contract
     const at = Context.get(fiber.currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
     const started: Journal.JournalEvent = {
@@ -69,35 +86,34 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
       expected: "noStream",
       events: [entryOf(started, eventId, at)]
     }]
-    const written = (): void => {
-      Metrics.started(saga)
-      if (here && fleet.shardOf(key) !== undefined && !fleet.stopping && !fleet.runners.has(key)) {
-        const state = Machine.apply(Machine.initial, started, at)
-        const metadata = fiber.getFiberRef(Correlation.currentCorrelation)
-        const correlation = Correlation.following({ id: eventId, metadata })
-        // Whoever waits for its end does so before it is there, and need not read its journal.
-        begin(fleet.launch(key, definition, { state, correlation }))
-      } else {
-        fleet.startedHere.delete(key)
-        fleet.notice(key)
-      }
-    }
-    return { groups, written }
+    return { at, eventId, groups, here, metadata: fiber.getFiberRef(Correlation.currentCorrelation), started }
   }
 
-  const refused = (
-    error: AppendError,
-    key: string,
-    { contract: { name: saga } }: Definition,
-    id: string,
-    payload: unknown
-  ): Effect.Effect<string, StoreError | InvalidInput | PayloadDiffers> => {
+  /** What follows where it was journaled. */
+  const written = (
+    { definition, id, key }: Start,
+    { at, eventId, here, metadata, started }: Begun
+  ): Effect.Effect<string> => {
+    Metrics.started(definition.contract.name)
+    if (here && fleet.shardOf(key) !== undefined && !fleet.stopping && !fleet.runners.has(key)) {
+      const state = Machine.apply(Machine.initial, started, at)
+      const correlation = Correlation.following({ id: eventId, metadata })
+      // Whoever waits for its end does so before it is there, and need not read its journal.
+      begin(fleet.launch(key, definition, { state, correlation }))
+    } else {
+      fleet.startedHere.delete(key)
+      fleet.notice(key)
+    }
+    return Effect.succeed(id)
+  }
+
+  const refused = (error: AppendError, { definition, id, key, payload }: Start): Answer => {
     fleet.startedHere.delete(key)
     switch (error._tag) {
       case "StoreError":
         return Effect.fail(error)
       case "VersionConflict":
-        return Effect.flatMap(load(store, saga, id), (loaded): Effect.Effect<string, StoreError | PayloadDiffers> => {
+        return Effect.flatMap(load(store, definition.contract.name, id), (loaded): Answer => {
           if (Option.isNone(loaded)) {
             return new StoreError({ reason: "unknown", operation: "SagaEngine.start" })
           }
@@ -113,70 +129,42 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
     }
   }
 
-  const closed = (): StoreError => new StoreError({ reason: "closed", operation: "SagaEngine.start" })
-
   /** In this turn, where the store can; else nothing was done. */
-  const createNow = (
-    fiber: Fiber.RuntimeFiber<any, any>,
-    key: string,
-    definition: Definition,
-    id: string,
-    payload: unknown,
-    seed: number
-  ): ReturnType<typeof refused> | undefined => {
+  const createNow = (start: Start, fiber: Fiber.RuntimeFiber<any, any>): Answer | undefined => {
     if (appendNow === undefined) return undefined
-    if (fleet.stopping) return closed()
-    const { groups, written } = prepare(fiber, key, definition, id, payload, seed)
-    const appended = appendNow(fiber, fiber.getFiberRef(Correlation.currentCorrelation), groups)
+    const what = begun(start, fiber)
+    const appended = appendNow(fiber, what.metadata, what.groups)
     if (appended === undefined) return undefined
-    if (appended._tag === "Failure") {
-      return Effect.matchEffect(appended, {
-        onFailure: (error) => refused(error, key, definition, id, payload),
-        onSuccess: () => Effect.succeed(id)
-      })
-    }
-    written()
-    return Effect.succeed(id)
+    return appended._tag === "Success"
+      ? written(start, what)
+      : Effect.catchAll(Effect.failCause(appended.cause), (error) => refused(error, start))
   }
 
-  const create = (
-    key: string,
-    definition: Definition,
-    id: string,
-    payload: unknown,
-    seed: number
-  ): ReturnType<typeof refused> =>
+  const create = (start: Start): Answer =>
     Effect.withFiberRuntime((fiber) => {
       if (fleet.stopping) return closed()
-      const { groups, written } = prepare(fiber, key, definition, id, payload, seed)
-      return Effect.matchEffect(store.append(groups), {
-        onFailure: (error) => refused(error, key, definition, id, payload),
-        onSuccess: () => {
-          written()
-          return Effect.succeed(id)
-        }
+      const what = begun(start, fiber)
+      return Effect.matchEffect(store.append(what.groups), {
+        onFailure: (error) => refused(error, start),
+        onSuccess: () => written(start, what)
       })
     })
 
   /** One after the other for each saga: the second joins the first. */
-  const alone = (
-    key: string,
-    definition: Definition,
-    id: string,
-    payload: unknown,
-    seed: number
-  ): ReturnType<typeof refused> =>
+  const alone = (start: Start): Answer =>
     Effect.withFiberRuntime((fiber) => {
+      const { key, payload } = start
       const running = fleet.runners.get(key)
       if (running !== undefined && !running.closed) return joined(running.state, payload)
       const other = fleet.starting.get(key)
-      if (other !== undefined) return Effect.zipRight(Deferred.await(other), alone(key, definition, id, payload, seed))
-      const created = createNow(fiber, key, definition, id, payload, seed)
+      if (other !== undefined) return Effect.zipRight(Deferred.await(other), alone(start))
+      if (fleet.stopping) return closed()
+      const created = createNow(start, fiber)
       if (created !== undefined) return created
       const done: Deferred.Deferred<void> = Deferred.unsafeMake(FiberId.none)
       fleet.starting.set(key, done)
       return Effect.ensuring(
-        Effect.uninterruptible(create(key, definition, id, payload, seed)),
+        Effect.uninterruptible(create(start)),
         Effect.sync(() => {
           fleet.starting.delete(key)
           Deferred.unsafeDone(done, Exit.void)
@@ -203,7 +191,7 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
           const key = Index.keyOf(tenant, contract.name, id)
           return Effect.flatMap(
             Random.nextIntBetween(0, 2 ** 31),
-            (seed) => alone(key, definition, id, payload, seed)
+            (seed) => alone({ definition, id, key, payload, seed })
           )
         }
       )

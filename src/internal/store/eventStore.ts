@@ -117,7 +117,7 @@ export const makeEncoded = <C extends Driver.Capability = never>(
         Effect.flatMap(StreamId.parse(stream), (): ReturnType<Operations["tombstone"]> => {
           const expected = options?.expected ?? "any"
           const problem = expectedProblem(expected)
-          if (problem !== undefined) return refuse("expected", problem)
+          if (problem !== undefined) return Faults.invalid("expected", problem)
           const end = Effect.flatMap(tombstoning(fiber, stream, expected), driver.tombstone)
           const snapshots = Context.getOption(fiber.currentContext, SnapshotStore)
           if (Option.isNone(snapshots)) return end
@@ -235,7 +235,7 @@ export const makeEncoded = <C extends Driver.Capability = never>(
         Effect.withFiberRuntime((fiber) => {
           const problem = EventId.problem(id)
           if (problem !== undefined) {
-            return refuse("id", problem)
+            return Faults.invalid("id", problem)
           }
           return Effect.map(driver.find(tenantOf(fiber), id), (found) =>
             found === undefined ? Option.none() : Option.some({ id, ...found } as AppendedEvent))
@@ -246,11 +246,14 @@ export const makeEncoded = <C extends Driver.Capability = never>(
       truncate: (stream, { before }) =>
         forStream(stream, (tenant): ReturnType<Operations["truncate"]> => {
           const problem = Faults.countProblem(before, 1)
-          if (problem !== undefined) return refuse("before", problem)
+          if (problem !== undefined) return Faults.invalid("before", problem)
           return Effect.flatMap(driver.truncate({ tenant, stream, before }), (answer) =>
             answer.state === "done"
               ? Effect.void
-              : refuse("before", `must be at most ${answer.version + 1}, the last version plus one, got ${before}`))
+              : Faults.invalid(
+                "before",
+                `must be at most ${answer.version + 1}, the last version plus one, got ${before}`
+              ))
         }),
       tombstone,
       transfer: driver.transfer,
@@ -315,9 +318,6 @@ const forStream = <A, E>(
   run: (tenant: string) => Effect.Effect<A, E>
 ): Effect.Effect<A, E | InvalidInput> =>
   Effect.withFiberRuntime((fiber) => Effect.flatMap(StreamId.parse(stream), () => run(tenantOf(fiber))))
-
-const refuse = (path: string, problem: string): Effect.Effect<never, InvalidInput> =>
-  Effect.fail(Faults.invalid(path, problem))
 
 const answerOf = (request: Driver.AppendRequest, result: Driver.AppendResult) => {
   const events: Array<AppendedEvent> = []
