@@ -108,7 +108,8 @@ export const make = (
       if (Either.isLeft(decided)) return Effect.fail(decided.left)
       if (decided.right.length === 0) return Effect.succeed(asked.answer(before, before))
       const noted = runner.write(decided.right, () => {
-        if (Either.isLeft(asked.decide(runner.state)) || runner.deciding === "commit") return false
+        const now = asked.decide(runner.state)
+        if (Either.isLeft(now) || now.right.length === 0 || runner.isCommitting) return false
         if (asked.cancels) runner.want("cancelled")
         return true
       })
@@ -117,7 +118,10 @@ export const make = (
           return exit.value
             ? Effect.succeed(asked.answer(before, runner.state))
             // What is on its way to the journal settles it: then it is asked once more.
-            : Effect.zipRight(Effect.yieldNow(), here(key, ref, runner, asked))
+            : Effect.zipRight(
+              Effect.suspend(() => runner.isCommitting ? runner.nextChange : Effect.void),
+              here(key, ref, runner, asked)
+            )
         }
         const tooMuch = Cause.failureOption(exit.cause)
         if (Option.isSome(tooMuch)) return Faults.invalid("value", String(tooMuch.value.cause))

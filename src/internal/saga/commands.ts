@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import { OperationRefused } from "../../saga/SagaError.ts"
 import * as Journal from "../../saga/SagaJournal.ts"
 import type { By, Resolution, Told } from "../../saga/SagaEngine.ts"
-import { activity, pivotState, type SagaState } from "./machine.ts"
+import { activity, pivotState, type SagaState, whole } from "./machine.ts"
 
 export interface Command<A, E> {
   /** What is to be journaled, if anything. */
@@ -17,11 +17,13 @@ export interface Command<A, E> {
 }
 
 export const signal = (slot: string, value: unknown): Command<Told, never> => {
-  const late = (state: SagaState): boolean => {
-    if (state.ended !== undefined || state.decision !== undefined) return true
-    const waiting = Array.from(HashMap.values(state.activities)).filter((each) => each.signal === slot)
-    return waiting.length > 0 && waiting.every((each) => each.state === "failed")
+  /** It was waited for, and is not any more. */
+  const missed = (state: SagaState): boolean => {
+    const waiting = Array.from(HashMap.values(state.activities))
+      .filter((each) => each.signal === slot && each.round === state.round)
+    return waiting.length > 0 && waiting.every((each) => each.state === "failed" || each.state === "lost")
   }
+  const late = (state: SagaState): boolean => state.ended !== undefined || state.decision !== undefined || missed(state)
   const told = (state: SagaState): Told | undefined =>
     HashMap.has(state.signals, slot) ? "duplicate" : late(state) ? "late" : undefined
   return {
@@ -32,7 +34,7 @@ export const signal = (slot: string, value: unknown): Command<Told, never> => {
           ? []
           : [Journal.SignalReceived({ signal: slot, ...(value === undefined ? {} : { value }) })]
       ),
-    answer: (before, after) => told(before) ?? (late(after) && after.ended === undefined ? "late" : "accepted")
+    answer: (before, after) => told(before) ?? (missed(after) ? "late" : "accepted")
   }
 }
 
@@ -93,9 +95,15 @@ export const resolve = (by: By & { readonly step: string } & Resolution): Comman
       if (step === undefined) return "noSuchStep"
       const stuck = intervention(state, by.step)
       if (stuck !== undefined) return stuck.reason === "compensationFailed" ? "notNeeded" : undefined
-      return intervention(state, "")?.reason === "suspended" && (step.state === "failed" || step.state === "lost")
-        ? undefined
-        : "notNeeded"
+      switch (whole(state)) {
+        case "suspended":
+          return step.state === "failed" || step.state === "lost" ? undefined : "notNeeded"
+        // What a person has said, and the step cannot have come to, may be said again.
+        case "definitionMismatch":
+          return state.acts.some((said) => said.act === "resolve" && said.step === by.step) ? undefined : "notNeeded"
+        default:
+          return "notNeeded"
+      }
     },
     "failure" in by
       ? { failure: { kind: "error", message: `resolved by ${by.by}`, codec: "json", value: by.failure } }

@@ -38,14 +38,21 @@ const compensate = (runner: Runner, id: string): Effect.Effect<void> =>
       )
     }
     if (runner.isStuck(id)) return Effect.zipRight(runner.awaitAct(id), compensate(runner, id))
-    return Effect.zipRight(
-      activity.compensation.due === undefined ? Effect.void : runner.until(activity.compensation.due),
-      Effect.flatMap(outcomeOf(runner, activity, how), (outcome) =>
-        outcome === undefined
-          ? Effect.asVoid(runner.note([Journal.Compensated({ step: id, how: "neverHappened" })]))
-          : attempt(runner, activity, how, outcome))
-    )
+    const { due } = activity.compensation
+    if (due !== undefined && due > runner.now()) {
+      return Effect.zipRight(untilDue(runner, due), compensate(runner, id))
+    }
+    return Effect.flatMap(outcomeOf(runner, activity, how), (outcome) =>
+      outcome === undefined
+        ? Effect.asVoid(runner.note([Journal.Compensated({ step: id, how: "neverHappened" })]))
+        : attempt(runner, activity, how, outcome))
   })
+
+/** Before a decision a rollback may yet be wanted, which does not wait for what is due in hours. */
+const untilDue = (runner: Runner, due: number): Effect.Effect<void> =>
+  runner.state.decision === undefined
+    ? runner.quiet.waiting(due, Effect.raceFirst(runner.until(due), runner.awaitChange))
+    : runner.until(due)
 
 const mismatch = (message: string): Journal.Failure => ({ kind: "invalid", message })
 

@@ -90,7 +90,7 @@ const summaryOf = ({ heard: _, waits = {}, ...summary }: Entry): Summary => {
 }
 
 const Index = Projection.make("skald-sagas", {
-  version: 2,
+  version: 3,
   category: Journal.Sagas.name,
   allTenants: true,
   state: IndexState,
@@ -141,8 +141,12 @@ const Index = Projection.make("skald-sagas", {
       case "SagaTimerFired":
       case "SagaSignalLimitPassed":
       case "SagaStepAttempted":
-      case "SagaStepLost":
         return change(state, key, (before) => waiting(before, at, event.step, undefined))
+      case "SagaStepLost":
+        return change(state, key, (before) => ({
+          ...waiting(before, at, event.step, undefined),
+          interventions: before.interventions.filter((each) => each.step !== event.step)
+        }))
       case "SagaSignalReceived":
         return change(state, key, (before) => {
           const { heard = [], waits = {} } = before
@@ -176,9 +180,11 @@ const Index = Projection.make("skald-sagas", {
         return event.act === "cancel" ? state : change(state, key, (before) => ({
           ...before,
           changedAt: at,
-          interventions: event.step === undefined
-            ? []
-            : before.interventions.filter((each) => each.step !== undefined && each.step !== event.step)
+          interventions: event.step === undefined ?
+            [] :
+            before.interventions.filter((each) =>
+              each.step === undefined ? event.act !== "resolve" : each.step !== event.step
+            )
         }))
       case "SagaEnded": {
         const counted = `${event.state}/${event.saga}`

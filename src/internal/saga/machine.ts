@@ -191,6 +191,10 @@ const settle = (
   as: Partial<Activity> & { readonly state: Activity["state"] }
 ): SagaState => change(state, id, () => ({ ...as, outcome: state.version, endedAt: at, due: undefined }))
 
+/** Why the saga as a whole needs a person, where it does. */
+export const whole = (state: SagaState): Intervention["reason"] | undefined =>
+  Option.getOrUndefined(HashMap.get(state.interventions, ""))?.reason
+
 const withoutIntervention = (state: SagaState, step: string | undefined): SagaState => ({
   ...state,
   interventions: HashMap.remove(state.interventions, step ?? "")
@@ -260,14 +264,14 @@ const acted = (state: SagaState, event: Acted, at: number): SagaState => {
         compensation: { ...before.compensation, state: "skipped" }
       }))
     case "resolve": {
-      const suspended = HashMap.has(next.interventions, "")
+      const suspended = whole(next) === "suspended"
       const settled = settle(
         withoutIntervention(withoutIntervention(next, step), undefined),
         step!,
         at,
         event.failure === undefined
           ? { state: "done", done: true, value: event.value, failure: undefined }
-          : { state: "failed", failure: event.failure, noEffect: false }
+          : { state: "failed", done: false, failure: event.failure, noEffect: false }
       )
       return suspended ? reopenOthers(settled, step!) : settled
     }
@@ -394,7 +398,8 @@ export const apply = (before: SagaState, event: JournalEvent, at: number): SagaS
         noEffect: event.noEffect
       })
     case "SagaStepLost":
-      return settle(state, event.step, at, { state: "lost" })
+      // Nobody is needed for it any more.
+      return settle(withoutIntervention(state, event.step), event.step, at, { state: "lost" })
     case "SagaTimerSet":
       return begin(state, event, at, { kind: "sleep", due: event.due })
     case "SagaTimerFired":

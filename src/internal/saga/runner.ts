@@ -53,6 +53,8 @@ export interface RunnerOptions {
   readonly onQuiet: (runner: Runner) => void
 }
 
+const isPivoting = (pivot: ReturnType<typeof Machine.pivotState>): boolean => pivot === "open" || pivot === "passed"
+
 /** One saga in this process: its state, its journal, and the fiber that runs its body. What comes next is decided elsewhere. */
 export class Runner {
   readonly definition: Definition
@@ -104,7 +106,7 @@ export class Runner {
     this.state = options.state
     this.replay = new Replay(options.state)
     this.deciding = options.state.decision?.decision
-    this.pivoting = ["open", "passed"].includes(Machine.pivotState(options.state))
+    this.pivoting = isPivoting(Machine.pivotState(options.state))
     this.quiet = new Quiet(() => options.onQuiet(this))
     this.writer = new JournalWriter({
       store: options.store,
@@ -144,6 +146,11 @@ export class Runner {
     return this.closed || this.halted || this.deciding !== undefined
   }
 
+  /** Whether the decision to commit is on its way to the journal. */
+  get isCommitting(): boolean {
+    return this.deciding === "commit" && this.state.decision === undefined && !this.closed
+  }
+
   /** Whether the body is beyond all that the journal holds, and goes on. */
   isAhead(): boolean {
     return this.replay.isOver && !this.blocked()
@@ -175,9 +182,13 @@ export class Runner {
       case "SagaSignalReceived":
       case "SagaDecided":
         return this.wakeAll()
-      case "SagaOperatorActed":
+      case "SagaOperatorActed": {
+        // Settled, or to be tried again: not so where another pivot's intent is on its way.
+        const pivot = Machine.pivotState(this.state)
+        if (pivot !== Machine.pivotState(before)) this.pivoting = isPivoting(pivot)
         this.consider()
         return this.wakeAll()
+      }
       case "SagaStepFailed":
         if (event.step === this.state.pivot) this.pivoting = false
         this.consider()
