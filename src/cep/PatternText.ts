@@ -9,13 +9,14 @@
  *            | all { "|" all }                         alternatives
  * all        = atom { "&" atom }                       all of them, in any order
  * atom       = ( [ name ":" ] event | "(" sequence ")" ) [ quantifier ]
- * event      = tag | "\"" any characters "\"" | "*"    `*` is any event
+ * event      = tag | "\"" any characters "\"" | "*"    `*` is any event; in quotes, `\"` is a quote and `\\` a backslash
  * quantifier = "?" | "+" | "*" | "{" m "}" | "{" m "," [ n ] "}" | "{" "," n "}"
  * unit       = ms | s | minutes | hours | days | weeks (seconds, min, h, d and singulars, too)
  * ```
  *
  * `&` binds tighter than `|`, and both tighter than arrows. A step is named by its tag, or as the text says (`first:A`);
- * the second step of a tag `A` is `A2`, that of any event `any`. Spaces mean nothing.
+ * the second step of a tag `A` is `A2`, that of any event `any`. Spaces mean nothing. Parentheses stand in each other a hundred
+ * deep at most.
  *
  * @since 0.1.0
  */
@@ -27,7 +28,8 @@ import { tagsOfEvents } from "../internal/cep/pattern.ts"
 import * as Pattern from "./Pattern.ts"
 
 /**
- * A text is no pattern: where, counted from 0, and what was expected there. The message shows the line.
+ * A text is no pattern: where, as an index into the text, and what was expected there. The message shows the line, and counts
+ * characters as a reader does, from 1.
  *
  * @since 0.1.0
  * @category errors
@@ -41,7 +43,9 @@ export class PatternSyntaxError
 {
   override get message(): string {
     const line = this.text.replace(/\s/g, " ")
-    return `expected ${this.expected} at character ${this.position + 1}\n${line}\n${" ".repeat(this.position)}^`
+    // a character beyond the first plane has two places in the text
+    const before = [...line.slice(0, this.position)].length
+    return `expected ${this.expected} at character ${before + 1}\n${line}\n${" ".repeat(before)}^`
   }
 }
 

@@ -64,6 +64,21 @@ describe("PatternText: what a text means", () => {
     ["* -> *", "XY", ["any0 any21"]]
   ])("%s in %s", (text, letters, expected) => assert.deepStrictEqual(matches(text, letters), expected))
 
+  it("every tag can be written in quotes, and every word without them", () => {
+    const tagsOf = (text: string) => parse(text).definition.elements.map((one: any) => one.tags)
+    const text = FastCheck.oneof(FastCheck.string({ minLength: 1 }), FastCheck.string({ minLength: 1, unit: "binary" }))
+    FastCheck.assert(
+      FastCheck.property(text, (tag) => {
+        const quoted = `"${tag.replace(/["\\]/g, (sign) => `\\${sign}`)}"`
+        assert.deepStrictEqual(tagsOf(`a:${quoted}->b:${quoted}`), [[tag], [tag]])
+      }),
+      { numRuns: 200, seed: 51 }
+    )
+    for (const word of ["é", "e\u0301a", "Ünder_score", "заказ.оплачен", "注文", "$a", "a-b", "कि", "a1"]) {
+      assert.deepStrictEqual(tagsOf(`${word}->${word}`), [[word], [word]])
+    }
+  })
+
   it.each([
     ["ms", 1],
     ["milli", 1],
@@ -136,11 +151,33 @@ describe("PatternText: errors point at the character", () => {
     ["A within -1 s", 9, "a number"],
     ["A within 5 constructor", 11, "a unit of time: ms, s, minutes, hours, days or weeks"],
     ["x:A -> x:B", 7, "a name that no other step has, for \"x\" is taken"],
-    ["\"A", 2, "a closing \""]
+    ["\"A", 2, "a closing \""],
+    ["\"A\\\"", 4, "a closing \""],
+    ["\"A\\n\"", 3, "\" or \\ after \\"],
+    ["\"A\\", 3, "\" or \\ after \\"],
+    ["A within5s", 2, "an arrow (-> => ~>), & | or the end"],
+    ["A within 1 s within 2 s", 13, "an arrow (-> => ~>), & | or the end"],
+    ["A{1,2}?", 6, "an arrow (-> => ~>), & | or the end"],
+    [`${"(".repeat(101)}A`, 100, "at most 100 parentheses in each other"]
   ])("%s", (text, position, expected) => {
     const error = Either.getOrThrow(Either.flip(PatternText.parse(text)))
     assert.deepInclude(error, { _tag: "PatternSyntaxError", text, position, expected })
     assert.strictEqual(error.message.split("\n")[2], `${" ".repeat(position)}^`)
+  })
+
+  it("the mark stands under the character, where some before it have two places in the text", () => {
+    const error: any = Either.getOrThrow(Either.flip(PatternText.parse("\"😀𝒳\" -> -> B")))
+    assert.strictEqual(error.position, 10)
+    assert.strictEqual(error.message, "expected an event, *, or ( at character 9\n\"😀𝒳\" -> -> B\n        ^")
+  })
+
+  it("however deep parentheses stand in each other, it is an answer", () => {
+    const nested = (depth: number) => PatternText.parse("(".repeat(depth) + "A" + ")".repeat(depth))
+    assert.isTrue(Either.isRight(nested(100)))
+    assert.isTrue(Either.isRight(PatternText.parse(Array.from({ length: 200 }, () => "(A)").join(" -> "))))
+    for (const depth of [101, 100_000]) {
+      assert.deepInclude(Either.getOrThrow(Either.flip(nested(depth))), { _tag: "PatternSyntaxError", position: 100 })
+    }
   })
 
   it("what is well written and no pattern names the step", () => {

@@ -28,14 +28,18 @@ const units: ReadonlyMap<string, number> = new Map([
   ["week", 604_800_000]
 ])
 
-const word = /[\p{L}_$][\p{L}\p{N}_.$-]*/uy
+const word = /[\p{L}_$][\p{L}\p{M}\p{N}_.$-]*/uy
 const number = /\d+(?:\.\d+)?/y
+
+/** So deep may parentheses stand in each other: whoever walks over a pattern goes down as deep. */
+const maxDepth = 100
 
 /**
  * Reads a pattern. Throws {@link Unexpected} at the first character that does not fit.
  */
 export const parse = (text: string, tags: ReadonlySet<string> | undefined): Element.Definition => {
   let at = 0
+  let depth = 0
   const names = new Map<string, number>()
 
   const space = () => {
@@ -161,18 +165,29 @@ export const parse = (text: string, tags: ReadonlySet<string> | undefined): Elem
     return [name]
   }
 
+  /** What is left of a text in quotes: all characters stand for themselves, but `\"` and `\\`. */
   const quoted = (): string => {
-    const end = text.indexOf("\"", at)
-    if (end < 0) fail("a closing \"", text.length)
-    const found = text.slice(at, end)
-    if (found === "") fail("a name")
-    at = end + 1
+    let found = ""
+    for (; text[at] !== "\""; at++) {
+      if (at >= text.length) fail("a closing \"", text.length)
+      if (text[at] === "\\") {
+        at++
+        if (text[at] !== "\"" && text[at] !== "\\") fail("\" or \\ after \\", at)
+      }
+      found += text[at]
+    }
+    if (found === "") fail("a name", at)
+    at++
     return found
   }
 
   const atom = (): ReadonlyArray<Element.Element> => {
-    if (take("(")) {
+    if (is("(")) {
+      if (depth === maxDepth) fail(`at most ${maxDepth} parentheses in each other`)
+      at++
+      depth++
       const elements = sequence()
+      depth--
       need(")", "an arrow (-> => ~>), & | or )")
       const quantified = quantifier()
       return quantified === undefined
