@@ -12,8 +12,9 @@ import * as Schema from "effect/Schema"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Parts from "../internal/parts.ts"
 import * as BusRows from "../internal/bus/sqlRows.ts"
-import * as Dialect from "../internal/sql/dialect.ts"
+import type { Dialect } from "../internal/sql/dialect.ts"
 import type { Migration } from "../internal/sql/migrations.ts"
+import * as ServiceTables from "../internal/sql/serviceTables.ts"
 import * as RetryPolicy from "../resilience/RetryPolicy.ts"
 import type { BusError } from "./BusError.ts"
 import { DeadLetter, Garbled, Retry } from "./DeadLetter.ts"
@@ -43,7 +44,7 @@ export const retry: Schedule.Schedule<unknown> = RetryPolicy.fullJitter(
   Schedule.union(Schedule.exponential("20 millis"), Schedule.spaced("1 second"))
 ).pipe(Schedule.upTo("30 seconds"))
 
-const migrations = (text: string): ReadonlyArray<Migration> => [{
+const migrations = ({ text }: Dialect): ReadonlyArray<Migration> => [{
   id: 1,
   name: "dead letters",
   up: (table) => [
@@ -152,11 +153,7 @@ export const make = (
   options: Options = {}
 ): Effect.Effect<DeadLetterStore, BusError | InvalidInput, SqlClient.SqlClient> =>
   Effect.gen(function*() {
-    const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-    const dialect = yield* Dialect.of(sql)
-    const prefix = yield* dialect.checkPrefix(options.prefix)
-    const text = sql.onDialectOrElse({ pg: () => `TEXT COLLATE "C"`, orElse: () => "TEXT" })
-    yield* dialect.migrate(prefix, "bus dead letters", migrations(text))
+    const { dialect, prefix, sql } = yield* ServiceTables.open(options.prefix, "bus dead letters", migrations)
     const table = sql(`${prefix}bus_dead_letters`)
     const schedule = options.retry ?? retry
 

@@ -4,13 +4,13 @@
  *
  * @since 0.1.0
  */
-import * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { InvalidInput } from "../event/InvalidInput.ts"
-import * as Dialect from "../internal/sql/dialect.ts"
+import * as ServiceTables from "../internal/sql/serviceTables.ts"
 import { busError } from "../internal/bus/errorOf.ts"
 import * as RealTime from "../internal/realTime.ts"
 import * as Internal from "../internal/bus/sqlInbox.ts"
@@ -66,10 +66,7 @@ export const layer = (
 ): Layer.Layer<Inbox | TransactionalInbox, BusError | InvalidInput, SqlClient.SqlClient> =>
   Layer.scopedContext(
     Effect.gen(function*() {
-      const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-      const dialect = yield* Dialect.of(sql)
-      const prefix = yield* dialect.checkPrefix(options.prefix)
-      yield* dialect.migrate(prefix, "inbox", Internal.migrations(sql))
+      const { dialect, prefix, sql } = yield* ServiceTables.open(options.prefix, "inbox", Internal.migrations)
       const inbox = Internal.make(sql, dialect, prefix, options.clock ?? dialect.clock)
       const keep = Duration.toMillis(options.keep ?? defaultKeep)
       yield* inbox.forget(keep).pipe(

@@ -4,14 +4,14 @@
  *
  * @since 0.1.0
  */
-import * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import { busError } from "../internal/bus/errorOf.ts"
 import * as Parts from "../internal/parts.ts"
-import * as Dialect from "../internal/sql/dialect.ts"
+import * as ServiceTables from "../internal/sql/serviceTables.ts"
 import type { Migration } from "../internal/sql/migrations.ts"
 import { BusError } from "./BusError.ts"
 import { Message } from "./Message.ts"
@@ -29,10 +29,16 @@ export interface Options {
 }
 
 /** A place that was given out is never given out again. */
-const migrations = (place: string): ReadonlyArray<Migration> => [{
+const place = (sql: SqlClient.SqlClient): string =>
+  sql.onDialectOrElse({
+    sqlite: () => "INTEGER PRIMARY KEY AUTOINCREMENT",
+    orElse: () => "BIGSERIAL PRIMARY KEY"
+  })
+
+const migrations = (_: unknown, sql: SqlClient.SqlClient): ReadonlyArray<Migration> => [{
   id: 1,
   name: "outbox",
-  up: (table) => [`CREATE TABLE ${table("outbox")} (place ${place}, message TEXT NOT NULL)`]
+  up: (table) => [`CREATE TABLE ${table("outbox")} (place ${place(sql)}, message TEXT NOT NULL)`]
 }]
 
 interface Row {
@@ -80,20 +86,13 @@ export const layer = (
   Layer.scoped(
     StagedMessages.StagedMessages,
     Effect.gen(function*() {
-      const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-      const dialect = yield* Effect.mapError(Dialect.of(sql), (error) => busError("SqlOutbox.layer", error))
-      const { checkPrefix, migrate, storeError, transact } = dialect
+      const { dialect, prefix, sql } = yield* Effect.mapError(
+        ServiceTables.open(options.prefix, "outbox", migrations),
+        (error) => error._tag === "InvalidInput" ? error : busError("SqlOutbox.layer", error)
+      )
+      const { storeError, transact } = dialect
       const told = (operation: string) =>
         Effect.mapError((error: unknown) => busError(operation, storeError(operation, error)))
-      const prefix = yield* checkPrefix(options.prefix)
-      const place = sql.onDialectOrElse({
-        sqlite: () => "INTEGER PRIMARY KEY AUTOINCREMENT",
-        orElse: () => "BIGSERIAL PRIMARY KEY"
-      })
-      yield* Effect.mapError(
-        migrate(prefix, "outbox", migrations(place)),
-        (error) => busError("SqlOutbox.layer", error)
-      )
       const table = sql(`${prefix}outbox`)
       const atomically = transact(sql, "SqlOutbox.atomically")
       return yield* StagedMessages.makeEncoded({

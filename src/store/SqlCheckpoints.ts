@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlClient from "@effect/sql/SqlClient"
 import { Effect, Layer, type Schedule } from "effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position } from "../event/Position.ts"
-import * as Dialect from "../internal/sql/dialect.ts"
+import * as ServiceTables from "../internal/sql/serviceTables.ts"
 import * as CheckpointStore from "./CheckpointStore.ts"
 import type { StoreError } from "./StoreError.ts"
 
@@ -50,14 +50,14 @@ export const layer = (
   Layer.effect(
     CheckpointStore.CheckpointStore,
     Effect.gen(function*() {
-      const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-      const { addCheckpoint, again: retrying, checkPrefix, migrate, storeError, tables, transact, wrote } =
-        yield* Dialect.of(sql)
-      const prefix = yield* checkPrefix(options.prefix)
-      yield* migrate(prefix, "checkpoints", tables.checkpoints)
+      const { dialect, prefix, sql } = yield* ServiceTables.open(
+        options.prefix,
+        "checkpoints",
+        ({ tables }) => tables.checkpoints
+      )
+      const { addCheckpoint, storeError, transact, wrote } = dialect
       const table = sql(`${prefix}checkpoints`)
-
-      const again = retrying(options.retry)
+      const again = dialect.again(options.retry)
 
       const get = (name: string) =>
         sql<{ position: unknown }>`SELECT position FROM ${table} WHERE name = ${name}`.pipe(

@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, Effect, Layer, Option, type Schedule } from "effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Process from "../internal/store/lease.ts"
-import * as Dialect from "../internal/sql/dialect.ts"
+import * as ServiceTables from "../internal/sql/serviceTables.ts"
 import * as Lease from "./Lease.ts"
 import type { StoreError } from "./StoreError.ts"
 
@@ -69,11 +69,12 @@ export const layer = (
   Layer.effect(
     Lease.Lease,
     Effect.gen(function*() {
-      const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-      const dialect = yield* Dialect.of(sql)
+      const { dialect, prefix, sql } = yield* ServiceTables.open(
+        options.prefix,
+        "leases",
+        ({ tables }) => tables.leases
+      )
       const { claimLease, storeError, wrote } = dialect
-      const prefix = yield* dialect.checkPrefix(options.prefix)
-      yield* dialect.migrate(prefix, "leases", dialect.tables.leases)
       const table = sql(`${prefix}leases`)
       const again = dialect.again(options.retry)
       const holding = sql.literal(dialect.holding)
@@ -120,12 +121,13 @@ export const layer = (
             Effect.mapError((error) => storeError("Lease.release", error))
           ),
         isValid: (name, token) =>
-          Effect.flatMap(clock, ({ now }) =>
-            sql`SELECT 1 AS one FROM ${table} WHERE name = ${name} AND token = ${token} AND expires_at > ${now} ${holding}`)
+          Effect.flatMap(
+            clock,
+            ({ now }) =>
+              sql`SELECT 1 AS one FROM ${table} WHERE name = ${name} AND token = ${token} AND expires_at > ${now} ${holding}`
+          )
             .pipe(
-              Effect.map((rows) =>
-                rows.length > 0
-              ),
+              Effect.map((rows) => rows.length > 0),
               Effect.mapError((error) => storeError("Lease.check", error)),
               again
             )

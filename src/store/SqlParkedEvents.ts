@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlClient from "@effect/sql/SqlClient"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,7 +12,7 @@ import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position } from "../event/Position.ts"
 import type { StreamId } from "../event/StreamId.ts"
 import * as Parts from "../internal/parts.ts"
-import * as Dialect from "../internal/sql/dialect.ts"
+import * as ServiceTables from "../internal/sql/serviceTables.ts"
 import type { Migration } from "../internal/sql/migrations.ts"
 import type { StoreError } from "./StoreError.ts"
 import * as ParkedEvents from "./ParkedEvents.ts"
@@ -100,12 +100,10 @@ export const layer = (
   Layer.effect(
     ParkedEvents.ParkedEvents,
     Effect.gen(function*() {
-      const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-      const { again: retrying, checkPrefix, migrate, storeError, transact } = yield* Dialect.of(sql)
-      const prefix = yield* checkPrefix(options.prefix)
-      yield* migrate(prefix, "parked events", migrations)
+      const { dialect, prefix, sql } = yield* ServiceTables.open(options.prefix, "parked events", () => migrations)
+      const { storeError, transact } = dialect
       const table = sql(`${prefix}parked_events`)
-      const again = retrying(options.retry)
+      const again = dialect.again(options.retry)
       const failing = (operation: string) =>
         Effect.mapError((error: unknown) => storeError(`ParkedEvents.${operation}`, error))
       return {

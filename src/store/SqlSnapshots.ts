@@ -3,11 +3,12 @@
  *
  * @since 0.1.0
  */
-import * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlClient from "@effect/sql/SqlClient"
 import { DateTime, Effect, Layer, Option, type Schedule } from "effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import type { Position, StreamVersion } from "../event/Position.ts"
-import * as Dialect from "../internal/sql/dialect.ts"
+import type { SnapshotRow } from "../internal/sql/dialect.ts"
+import * as ServiceTables from "../internal/sql/serviceTables.ts"
 import type { Fingerprint } from "./Snapshot.ts"
 import * as SnapshotStore from "./SnapshotStore.ts"
 import type { StoreError } from "./StoreError.ts"
@@ -29,7 +30,7 @@ export interface Options {
 }
 
 /** Integers of 64 bits come as text from some databases. */
-const fromRow = (row: { readonly [column in keyof Dialect.SnapshotRow]: any }): SnapshotStore.Stored => ({
+const fromRow = (row: { readonly [column in keyof SnapshotRow]: any }): SnapshotStore.Stored => ({
   key: row.key,
   fingerprint: row.fingerprint as Fingerprint,
   version: Number(row.version) as StreamVersion,
@@ -59,16 +60,18 @@ export const layer = (
   Layer.effect(
     SnapshotStore.SnapshotStore,
     Effect.gen(function*() {
-      const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-      const { again: retrying, checkPrefix, migrate, saveSnapshot, storeError, tables } = yield* Dialect.of(sql)
-      const prefix = yield* checkPrefix(options.prefix)
-      yield* migrate(prefix, "snapshots", tables.snapshots)
+      const { dialect, prefix, sql } = yield* ServiceTables.open(
+        options.prefix,
+        "snapshots",
+        ({ tables }) => tables.snapshots
+      )
+      const { saveSnapshot, storeError } = dialect
       const table = sql(`${prefix}snapshots`)
-      const again = retrying(options.retry)
+      const again = dialect.again(options.retry)
 
       return SnapshotStore.makeEncoded({
         load: (key, fingerprint) =>
-          sql<Dialect.SnapshotRow>`SELECT * FROM ${table} WHERE key = ${key} AND fingerprint = ${fingerprint}`.pipe(
+          sql<SnapshotRow>`SELECT * FROM ${table} WHERE key = ${key} AND fingerprint = ${fingerprint}`.pipe(
             Effect.map((rows) => Option.map(Option.fromNullable(rows[0]), fromRow)),
             Effect.mapError((error) => storeError("SnapshotStore.load", error)),
             again

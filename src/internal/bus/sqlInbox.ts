@@ -8,10 +8,10 @@ import type { Dialect } from "../sql/dialect.ts"
 import type { Migration } from "../sql/migrations.ts"
 
 /** Names compare byte by byte, as they do everywhere else. */
-export const migrations = (sql: SqlClient): ReadonlyArray<Migration> => {
-  const { end, number, text } = sql.onDialectOrElse({
-    pg: () => ({ text: `text COLLATE "C"`, number: "int8", end: "" }),
-    orElse: () => ({ text: "TEXT", number: "INTEGER", end: " STRICT, WITHOUT ROWID" })
+export const migrations = ({ text }: Dialect, sql: SqlClient): ReadonlyArray<Migration> => {
+  const { end, number } = sql.onDialectOrElse({
+    pg: () => ({ number: "int8", end: "" }),
+    orElse: () => ({ number: "INTEGER", end: " STRICT, WITHOUT ROWID" })
   })
   return [{
     id: 1,

@@ -6,11 +6,12 @@ import type { Tallies, Tally } from "../../bus/BusDriver.ts"
 import type { BusError } from "../../bus/BusError.ts"
 import type { InvalidInput } from "../../event/InvalidInput.ts"
 import * as Parts from "../parts.ts"
-import * as Dialect from "../sql/dialect.ts"
+import type { Dialect } from "../sql/dialect.ts"
 import type { Migration } from "../sql/migrations.ts"
+import * as ServiceTables from "../sql/serviceTables.ts"
 import * as BusRows from "./sqlRows.ts"
 
-const migrations = (text: string): ReadonlyArray<Migration> => [{
+const migrations = ({ text }: Dialect): ReadonlyArray<Migration> => [{
   id: 1,
   name: "bus tallies",
   up: (table) => [
@@ -27,11 +28,7 @@ export const make = (
   given: string | undefined
 ): Effect.Effect<Tallies, BusError | InvalidInput, SqlClient.SqlClient> =>
   Effect.gen(function*() {
-    const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-    const dialect = yield* Dialect.of(sql)
-    const prefix = yield* dialect.checkPrefix(given)
-    const text = sql.onDialectOrElse({ pg: () => `TEXT COLLATE "C"`, orElse: () => "TEXT" })
-    yield* dialect.migrate(prefix, "bus tallies", migrations(text))
+    const { dialect, prefix, sql } = yield* ServiceTables.open(given, "bus tallies", migrations)
     const table = sql(`${prefix}bus_tallies`)
 
     /** Never in a transaction of the caller's: what was counted is counted. */

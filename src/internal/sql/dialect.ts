@@ -40,6 +40,8 @@ export interface Claim {
 export interface Dialect {
   readonly checkPrefix: (prefix: string | undefined) => Either.Either<string, InvalidInput>
   readonly migrate: Migrate
+  /** The type of a column of text that compares byte by byte, as names do everywhere else. */
+  readonly text: string
   readonly tables: {
     readonly [service in "snapshots" | "checkpoints" | "leases" | "timers"]: ReadonlyArray<Migration>
   }

@@ -6,14 +6,14 @@ import { transact } from "../postgres/transaction.ts"
 import type { Dialect } from "./dialect.ts"
 import { statements } from "./onConflict.ts"
 
-/** Names compare byte by byte, as they do everywhere else. */
-const text = `text COLLATE "C" NOT NULL`
+const text = `text COLLATE "C"`
 
 /** PostgreSQL: many machines, whose one clock is the server's. 64-bit integers come as text. */
 export const dialect: Dialect = {
   ...statements,
   checkPrefix: Migrations.checkPrefix,
   migrate: Migrations.migrate,
+  text,
   storeError,
   transact,
   again: (retry = Retry.schedule) => Retry.outside(retry),
@@ -44,8 +44,8 @@ export const dialect: Dialect = {
       name: "snapshots",
       up: (table) => [
         `CREATE TABLE ${table("snapshots")} (
-          key ${text},
-          fingerprint ${text},
+          key ${text} NOT NULL,
+          fingerprint ${text} NOT NULL,
           version int8 NOT NULL,
           position int8,
           state text NOT NULL,
@@ -59,7 +59,9 @@ export const dialect: Dialect = {
       name: "checkpoints",
       // Room on each page, so that moving a checkpoint does not touch an index.
       up: (table) => [
-        `CREATE TABLE ${table("checkpoints")} (name ${text} PRIMARY KEY, position int8 NOT NULL) WITH (fillfactor = 50)`
+        `CREATE TABLE ${
+          table("checkpoints")
+        } (name ${text} NOT NULL PRIMARY KEY, position int8 NOT NULL) WITH (fillfactor = 50)`
       ]
     }],
     leases: [{
@@ -67,7 +69,7 @@ export const dialect: Dialect = {
       name: "leases",
       up: (table) => [
         `CREATE TABLE ${table("leases")} (
-          name ${text} PRIMARY KEY,
+          name ${text} NOT NULL PRIMARY KEY,
           token int8 NOT NULL,
           owner text NOT NULL,
           machine text NOT NULL,
@@ -82,8 +84,8 @@ export const dialect: Dialect = {
       name: "timers",
       up: (table) => [
         `CREATE TABLE ${table("timers")} (
-          namespace ${text},
-          id ${text},
+          namespace ${text} NOT NULL,
+          id ${text} NOT NULL,
           due_at int8 NOT NULL,
           payload text NOT NULL,
           claimable_at int8 NOT NULL,

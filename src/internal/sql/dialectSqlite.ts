@@ -10,6 +10,7 @@ export const dialect: Dialect = {
   ...statements,
   checkPrefix: Migrations.checkPrefix,
   migrate: Migrations.migrate,
+  text: "TEXT",
   storeError,
   transact,
   // A file is not lost; what another process holds is waited for elsewhere.
