@@ -161,6 +161,13 @@ export interface StepOptions<T, B> {
   readonly until?: Where<T, B> | undefined
 }
 
+/** Nothing but what is known: a word that is mistaken for another would be passed over. */
+type Known<O, Options> =
+  & { readonly [K in Exclude<keyof O, keyof Options>]?: never }
+  & (O extends { readonly times: infer X }
+    ? { readonly times: { readonly [K in Exclude<keyof X, keyof Times>]?: never } }
+    : unknown)
+
 /** What options ask of each other. Asked the other way round, it would hide from callbacks what they are called with. */
 type Legal<O> =
   & (O extends
@@ -173,6 +180,7 @@ type Legal<O> =
   & (O extends { readonly allowCombinations: true } ? { readonly consecutive?: never; readonly greedy?: never }
     : unknown)
   & (O extends { readonly maximal: true } ? { readonly greedy: true } : unknown)
+  & Known<O, StepOptions<any, any>>
 
 /**
  * What a step adds to a match: an event, an event or nothing, or a list.
@@ -304,7 +312,7 @@ export const fromDefinition = (
  * @category combinators
  */
 export const group =
-  <const O extends GroupOptions>(options: O & GroupOptions) =>
+  <const O extends GroupOptions>(options: O & GroupOptions & Known<O, GroupOptions>) =>
   <B, Ev>(self: Pattern<B, Ev>): Pattern<Types.Simplify<Grouped<B, O>>, Ev> =>
     internal.ofElement(refuse, internal.group(refuse, self, options), [self])
 

@@ -44,7 +44,7 @@ export class PatternSyntaxError
   override get message(): string {
     const line = this.text.replace(/\s/g, " ")
     // a character beyond the first plane has two places in the text
-    const before = [...line.slice(0, this.position)].length
+    const before = Array.from(line.slice(0, this.position)).length
     return `expected ${this.expected} at character ${before + 1}\n${line}\n${" ".repeat(before)}^`
   }
 }

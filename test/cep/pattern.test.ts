@@ -64,12 +64,36 @@ describe("Pattern: what is refused as it is built names the step", () => {
       "group of a",
       "count"
     ]],
-    ["a consecutive group without a loop", () => begin.pipe(Pattern.group({ consecutive: true })), ["group", "count"]],
+    ["a consecutive group without a loop", () => begin.pipe(Pattern.group({ consecutive: true })), [
+      "group of a",
+      "count"
+    ]],
+    ["a group without a loop that allows combinations", () => begin.pipe(Pattern.group({ allowCombinations: true })), [
+      "group of a",
+      "count"
+    ]],
+    [
+      "a greedy group",
+      () => begin.pipe(Pattern.group({ times: { min: 1 }, greedy: true } as any)),
+      ["group of a", "option"]
+    ],
+    [
+      "a group that ends with `until`",
+      () => begin.pipe(Pattern.group({ times: { min: 1 }, until: () => true } as any)),
+      ["group of a", "option"]
+    ],
+    ["a word that no step knows", () => Pattern.begin("a", A, { time: { min: 1 } } as any), ["a", "option"]],
+    ["a word that no count knows", () => Pattern.begin("a", A, { times: { min: 1, gap: 5 } } as any), ["a", "option"]],
+    [
+      "a word that no count of a group knows",
+      () => begin.pipe(Pattern.group({ times: { min: 1, most: 5 } } as any)),
+      ["group of a", "option"]
+    ],
     [
       "a group that is consecutive and allows combinations",
       () => begin.pipe(Pattern.group({ times: { min: 1 }, consecutive: true, allowCombinations: true })),
       [
-        "group",
+        "group of a",
         "greedyCombinations"
       ]
     ],
@@ -92,6 +116,54 @@ describe("Pattern: what is refused as it is built names the step", () => {
     ["a part that skips", () => Pattern.begin("b", B).pipe(Pattern.followedByPattern(begin.pipe(Pattern.skipToNext))), [
       "a",
       "nested"
+    ]],
+    ["an alternative that skips", () => Pattern.or(begin.pipe(Pattern.skipPastLast), Pattern.begin("b", B)), [
+      "a",
+      "nested"
+    ]],
+    ["a part in any order with a window", () => Pattern.and([Pattern.begin("b", B), begin.pipe(Pattern.within(5))]), [
+      "a",
+      "nested"
+    ]],
+    ["a loop over what has a window", () => begin.pipe(Pattern.within(5), Pattern.group({ times: { min: 2 } })), [
+      "a",
+      "nested"
+    ]],
+    [
+      "a part in any order that ends with a negation",
+      () => Pattern.and([begin.pipe(Pattern.notFollowedBy(C)), Pattern.begin("b", B)]),
+      ["notFollowedBy C", "trailingNegation"]
+    ],
+    [
+      "a loop over what ends with a negation",
+      () => begin.pipe(Pattern.notFollowedBy(C), Pattern.group({ times: { min: 2 } })),
+      ["notFollowedBy C", "trailingNegation"]
+    ],
+    ["one alternative", () => (Pattern.or as any)(begin), ["or of a", "parts"]],
+    ["one part in any order", () => (Pattern.and as any)([begin]), ["and of a", "parts"]],
+    [
+      "a part in any order that may take no event",
+      () => Pattern.and([begin, Pattern.begin("b", B, { times: { min: 0 } })]),
+      ["and of a, b", "emptyPart"]
+    ],
+    [
+      "no step at all",
+      () =>
+        Pattern.fromDefinition({ elements: [], skip: { _tag: "none" } }).pipe(Either.getOrThrowWith((error) => error)),
+      ["the pattern", "emptyPart"]
+    ],
+    ["a negation with a time of its own", () => begin.pipe(Pattern.notNext(B, { within: 5 } as any)), [
+      "notNext B",
+      "count"
+    ]],
+    ["a step within no finite time", () => begin.pipe(Pattern.next("b", B, { within: Number.POSITIVE_INFINITY })), [
+      "b",
+      "duration"
+    ]],
+    ["a count that is no number", () => Pattern.begin("a", A, { times: { min: Number.NaN } }), ["a", "count"]],
+    ["an endless count", () => Pattern.begin("a", A, { times: { min: 1, max: Number.POSITIVE_INFINITY } }), [
+      "a",
+      "count"
     ]],
     ["a negative count", () => Pattern.begin("a", A, { times: { min: -1 } }), ["a", "count"]],
     ["at most zero times", () => Pattern.begin("a", A, { times: { min: 0, max: 0 } }), ["a", "count"]],

@@ -127,6 +127,20 @@ describe("what is refused", () => {
     expect(Pattern.notNext).type.not.toBeCallableWith(Paid, { optional: true })
   })
 
+  test("words that nothing would come of", () => {
+    // @ts-expect-error it is `times`
+    Pattern.begin("a", Paid, { tims: { min: 1 } })
+    // @ts-expect-error it is `optional`
+    placed.pipe(Pattern.followedBy("paid", Paid, { times: { min: 1 }, optionl: true }))
+    // @ts-expect-error it is `max`
+    placed.pipe(Pattern.followedBy("paid", Paid, { times: { min: 1, most: 3 } }))
+    // @ts-expect-error groups are not greedy
+    placed.pipe(Pattern.group({ times: { min: 1 }, greedy: true }))
+    // @ts-expect-error it is `max`
+    placed.pipe(Pattern.group({ times: { min: 1, most: 3 } }))
+    placed.pipe(Pattern.group({ times: { min: 1, max: 3, within: "1 second" }, optional: true, consecutive: true }))
+  })
+
   test("joins on fields that the step's events do not have", () => {
     placed.pipe(Pattern.followedBy("paid", Paid, { join: { order: "placed" } }))
     // @ts-expect-error the placed order has no total

@@ -10,6 +10,7 @@ export const reasons = [
   "event",
   "count",
   "duration",
+  "option",
   "untilWithoutLoop",
   "greedyWithoutLoop",
   "greedyCombinations",

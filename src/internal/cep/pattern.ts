@@ -79,6 +79,37 @@ const millis = (duration: Duration.DurationInput | undefined): number | undefine
 const timesOf = (times: GivenTimes | undefined): Element.Times | undefined =>
   times && { min: times.min, max: times.max, gap: millis(times.within) }
 
+const known = {
+  step: [
+    "where",
+    "join",
+    "times",
+    "optional",
+    "within",
+    "consecutive",
+    "allowCombinations",
+    "greedy",
+    "maximal",
+    "until"
+  ],
+  group: ["times", "optional", "consecutive", "allowCombinations"],
+  times: ["min", "max", "within"]
+}
+
+/** Refuses what nothing would come of: a word that is not known is a mistake, or asks for what there is not. */
+const onlyKnown = (refuse: Refuse, step: string, what: keyof typeof known, options: object | undefined): void => {
+  for (const [option, value] of Object.entries(options ?? {})) {
+    if (value === undefined || known[what].includes(option)) continue
+    throw refuse({
+      step,
+      reason: "option",
+      problem: `has no \`${option}\`${what === "times" ? " in its `times`" : ""}: a ${what} takes ${
+        known[what].map((one) => `\`${one}\``).join(", ")
+      }`
+    })
+  }
+}
+
 const innerOf = (
   refuse: Refuse,
   step: string,
@@ -118,6 +149,8 @@ export const step = (
   event: Event.Any,
   options: GivenStep = {}
 ): Element.Step => {
+  onlyKnown(refuse, name, "step", options)
+  onlyKnown(refuse, name, "times", options.times)
   const loops = options.times !== undefined
   if (!loops && (options.consecutive === true || options.allowCombinations === true)) {
     throw refuse({ step: name, reason: "count", problem: "says how a loop goes on, without `times`" })
@@ -171,16 +204,19 @@ export const partOf = (refuse: Refuse, part: Any): ReadonlyArray<Element.Element
 }
 
 export const group = (refuse: Refuse, part: Any, options: GivenGroup): Element.Group => {
+  const name = `group of ${names(part).join(", ")}`
+  onlyKnown(refuse, name, "group", options)
+  onlyKnown(refuse, name, "times", options.times)
   const loops = options.times !== undefined
   if (!loops && (options.consecutive === true || options.allowCombinations === true)) {
-    throw refuse({ step: "group", reason: "count", problem: "says how a loop goes on, without `times`" })
+    throw refuse({ step: name, reason: "count", problem: "says how a loop goes on, without `times`" })
   }
   return {
     _tag: "Group",
     contiguity: "followedBy",
     elements: partOf(refuse, part),
     times: timesOf(options.times),
-    inner: innerOf(refuse, "group", options),
+    inner: innerOf(refuse, name, options),
     optional: options.optional === true
   }
 }
