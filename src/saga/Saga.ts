@@ -24,7 +24,15 @@ import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import * as Internal from "../internal/saga/saga.ts"
 import * as Transactions from "../internal/saga/transaction.ts"
 import * as FromSteps from "./FromSteps.ts"
-import { type Contract, Current, type Exhausted, type OnUnknown, type Outcome, Running } from "./SagaDefinition.ts"
+import {
+  type Contract,
+  Current,
+  defaultCompensateRetry,
+  type Exhausted,
+  type OnUnknown,
+  type Outcome,
+  Running
+} from "./SagaDefinition.ts"
 import { type By, SagaEngine, type Told } from "./SagaEngine.ts"
 import type { AskError, OperationRefused, SagaNotFound, SignalTimedOut, StartError, Unfinished } from "./SagaError.ts"
 import type { Status } from "./SagaStatus.ts"
@@ -37,6 +45,13 @@ export {
    * @category services
    */
   Current,
+  /**
+   * When a compensation is tried again of which nothing is said.
+   *
+   * @since 0.1.0
+   * @category constants
+   */
+  defaultCompensateRetry,
   /**
    * What a compensation is told of its step.
    *

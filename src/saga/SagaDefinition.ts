@@ -9,6 +9,7 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
+import * as RetryPolicy from "../resilience/RetryPolicy.ts"
 
 /**
  * What a compensation is told of its step: what it did, or that nobody knows whether and what.
@@ -72,6 +73,18 @@ export type OnUnknown = "retry" | "ask" | "compensate" | "intervene"
  * @category models
  */
 export type Exhausted = "intervene" | "continue"
+
+/**
+ * When a compensation is tried again of which nothing is said: five times, exponentially from 200 ms, with jitter, at most 30 s
+ * apart.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultCompensateRetry: Schedule.Schedule<unknown> = RetryPolicy.exponential("200 millis", {
+  cap: "30 seconds",
+  times: 5
+})
 
 /**
  * A step on its way to its host, its types forgotten.

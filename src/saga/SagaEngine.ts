@@ -74,7 +74,8 @@ export type Resolution = { readonly value: unknown } | { readonly failure: unkno
 /**
  * Which sagas a list shows: those that meet everything that is asked for, of every tenant, the oldest first.
  *
- * Sagas in flight come from a projection that the engine keeps; ended ones are read from the store by their state.
+ * Sagas in flight come from a projection that the engine keeps; ended ones are read from the store by their state, the last
+ * that ended first, until there are enough.
  *
  * @since 0.1.0
  * @category models

@@ -4,7 +4,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import * as SchedulePosition from "../../resilience/SchedulePosition.ts"
-import type { Exhausted, Outcome } from "../../saga/SagaDefinition.ts"
+import { defaultCompensateRetry, type Exhausted, type Outcome } from "../../saga/SagaDefinition.ts"
 import * as Journal from "../../saga/SagaJournal.ts"
 import * as Failures from "./failure.ts"
 import { type Activity, toUndo } from "./machine.ts"
@@ -96,7 +96,7 @@ const attempt = (
       const failure = Failures.ofCause(exit.cause, undefined, runner.definition.contract.error)
       const before = compensation.position ?? SchedulePosition.initialWith(runner.state.seed)
       const taken = Either.flatMap(
-        Schedules.resumable(how.retry ?? Schedules.compensation, undefined),
+        Schedules.resumable(how.retry ?? defaultCompensateRetry, undefined),
         (driven) => driven.step(before, runner.now(), failure)
       )
       const position = Either.isRight(taken) ? taken.right.position : { ...before, next: null }

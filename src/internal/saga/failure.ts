@@ -51,6 +51,7 @@ export const ofError = (error: unknown, step: AnySchema | undefined, saga: AnySc
 const valueOf = (value: unknown): { readonly value?: unknown } => value === undefined ? {} : { value }
 
 const encodeDefect = Schema.encodeSync(Schema.Defect)
+const encodeInvalid = Schema.encodeSync(InvalidStep)
 
 /** A defect, for the journal. */
 export const ofDefect = (cause: Cause.Cause<unknown>): Failure => {
@@ -64,7 +65,7 @@ export const ofDefect = (cause: Cause.Cause<unknown>): Failure => {
     : "defect" as const
   let value: unknown
   try {
-    value = encodeDefect(defect)
+    value = defect instanceof InvalidStep ? encodeInvalid(defect) : encodeDefect(defect)
     if (!Json.isValue(value)) value = String(defect)
   } catch {
     value = Faults.show(defect)
@@ -106,6 +107,9 @@ export const toCause = (
       return Cause.die(new OutcomeUnknown({ step }))
     case "invalid":
     case "defect":
-      return Cause.die(Schema.decodeUnknownSync(Schema.Defect)(failure.value))
+      return Cause.die(Option.getOrElse(
+        failure.kind === "invalid" ? ParseResult.decodeUnknownOption(InvalidStep)(failure.value) : Option.none(),
+        () => Schema.decodeUnknownSync(Schema.Defect)(failure.value)
+      ))
   }
 }

@@ -53,29 +53,35 @@ export const make = (engine: {
   const ended = (
     state: State,
     saga: string | undefined,
-    limit: number
+    limit: number,
+    before: number
   ): Effect.Effect<ReadonlyArray<Summary>, AskError> =>
-    Stream.runCollect(Journal.Sagas.readAll({
-      types: [Journal.Ended],
-      query: Query.unsafeMake({ tags: [`state:${state}`, ...(saga === undefined ? [] : [`saga:${saga}`])] }),
-      backwards: true,
-      limit,
-      allTenants: true
-    })).pipe(
-      Effect.flatMap(Effect.forEach((recorded) => {
-        const { id, saga } = recorded.payload
-        const first = Journal.Sagas.readPage(Journal.idOf(saga, id), { to: 1 })
-        return Effect.map(inTenant(recorded.metadata.tenant, first), ({ events: [started] }): Summary => ({
-          saga,
-          id,
-          version: started?.payload._tag === "SagaStarted" ? started.payload.version : 0,
-          state,
-          startedAt: started?.occurredAt.epochMillis ?? recorded.occurredAt.epochMillis,
-          changedAt: recorded.occurredAt.epochMillis,
-          interventions: [],
-          ...(recorded.metadata.tenant === undefined ? {} : { tenant: recorded.metadata.tenant })
-        }))
-      }, { concurrency: 8 })),
+    Stream.runCollect(
+      Journal.Sagas.readAll({
+        types: [Journal.Ended],
+        query: Query.unsafeMake({ tags: [`state:${state}`, ...(saga === undefined ? [] : [`saga:${saga}`])] }),
+        backwards: true,
+        allTenants: true
+      }).pipe(
+        Stream.mapEffect((recorded) => {
+          const { id, saga } = recorded.payload
+          const first = Journal.Sagas.readPage(Journal.idOf(saga, id), { to: 1 })
+          return Effect.map(inTenant(recorded.metadata.tenant, first), ({ events: [started] }): Summary => ({
+            saga,
+            id,
+            version: started?.payload._tag === "SagaStarted" ? started.payload.version : 0,
+            state,
+            startedAt: started?.occurredAt.epochMillis ?? recorded.occurredAt.epochMillis,
+            changedAt: recorded.occurredAt.epochMillis,
+            interventions: [],
+            ...(recorded.metadata.tenant === undefined ? {} : { tenant: recorded.metadata.tenant })
+          }))
+        }, { concurrency: 8 }),
+        Stream.filter(({ startedAt }) => startedAt <= before),
+        Stream.take(limit)
+      )
+    ).pipe(
+      Effect.map((all): ReadonlyArray<Summary> => Array.from(all)),
       Effect.catchTags({ UnknownEventType: unreadable, UndecodableEvent: unreadable }),
       Effect.provideService(EventStore, store)
     )
@@ -88,7 +94,7 @@ export const make = (engine: {
       const flying = yield* inFlight
       const past = yield* Effect.forEach(
         endings.filter((state) => states?.includes(state) === true),
-        (state) => ended(state, saga, limit)
+        (state) => ended(state, saga, limit, before)
       )
       return [...flying.filter((each) => states === undefined || states.includes(each.state)), ...past.flat()]
         .filter((each) => (saga === undefined || each.saga === saga) && each.startedAt <= before)

@@ -1,9 +1,12 @@
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import { InvalidInput } from "../../event/InvalidInput.ts"
 import { type Contract, Running, type StepRequest } from "../../saga/SagaDefinition.ts"
 import * as Faults from "../faults.ts"
+import { resumable } from "./schedule.ts"
 
 /** Checks a contract; throws where it cannot be one. */
 export const contract = (name: string, options: any): Contract => {
@@ -12,6 +15,14 @@ export const contract = (name: string, options: any): Contract => {
   if (problem !== undefined) faults.add("name", problem)
   const version = Faults.countProblem(options.version, 1)
   if (version !== undefined) faults.add("version", version)
+  if (options.deadline !== undefined) {
+    const deadline = Option.map(Duration.decodeUnknown(options.deadline), Duration.toMillis)
+    if (Option.isNone(deadline) || !Number.isFinite(deadline.value)) faults.add("deadline", "must be finite")
+  }
+  if (options.retry !== undefined) {
+    const refused = Either.getLeft(resumable(options.retry, options.error))
+    if (Option.isSome(refused)) faults.add("retry", refused.value.message)
+  }
   const [first, ...rest] = faults.all
   if (first !== undefined) throw new InvalidInput({ faults: [first, ...rest] })
   return {

@@ -1,7 +1,6 @@
 import type * as Either from "effect/Either"
 import type * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
-import * as RetryPolicy from "../../resilience/RetryPolicy.ts"
 import * as SchedulePosition from "../../resilience/SchedulePosition.ts"
 
 type Found = Either.Either<SchedulePosition.Resumable<unknown, unknown>, SchedulePosition.NotResumable>
@@ -25,9 +24,3 @@ export const resumable = (
   if (found === undefined) bySchema.set(error, found = SchedulePosition.make(schedule, error))
   return found
 }
-
-/** When a compensation is tried again that nobody said more of. */
-export const compensation: Schedule.Schedule<unknown> = RetryPolicy.exponential("200 millis", {
-  cap: "30 seconds",
-  times: 5
-})

@@ -6,12 +6,18 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { EventIds } from "../../event/EventId.ts"
-import { Current, type Host, type Outcome, Running, type StepRequest } from "../../saga/SagaDefinition.ts"
+import {
+  Current,
+  defaultCompensateRetry,
+  type Host,
+  type Outcome,
+  Running,
+  type StepRequest
+} from "../../saga/SagaDefinition.ts"
 import { InvalidStep, NeedsIntervention, StepTimedOut } from "../../saga/SagaError.ts"
 import { nameProblem } from "./saga.ts"
 import * as Failures from "./failure.ts"
 import { identity, keyOf } from "./identity.ts"
-import { compensation } from "./schedule.ts"
 
 /** The name of a saga that has none. */
 const name = "transaction"
@@ -145,7 +151,7 @@ class InMemory {
         const undoOf = (compensate: NonNullable<StepRequest["compensate"]>): Entry["undo"] => (outcome) => {
           let number = 0
           const run = Effect.suspend(() => within((key) => compensate(outcome, key), ++number))
-          const retried = Effect.retry(Effect.sandbox(run), request.compensateRetry ?? compensation)
+          const retried = Effect.retry(Effect.sandbox(run), request.compensateRetry ?? defaultCompensateRetry)
           return Effect.catchAll(Effect.provide(retried, services), stuck) as Effect.Effect<void>
         }
         const entry: Entry | undefined = compensate === undefined
