@@ -346,7 +346,12 @@ export const open = <B, Ev>(self: Matcher<B, Ev>, from: Snapshot = initial(self)
     outputs.map((output): Output<B, Ev> => {
       switch (output._tag) {
         case "Matches":
-          return { ...output, matches: new Matches<B, Ev>(program.shapes, output.matches) }
+          return {
+            _tag: "Matches",
+            key: output.key,
+            time: output.time,
+            matches: new Matches<B, Ev>(program.shapes, output.matches)
+          }
         case "Late":
           return output
         default: {

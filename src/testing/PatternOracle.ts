@@ -292,7 +292,7 @@ export const run = <B, Ev extends { readonly _tag: string }>(
     if (index >= 0) return { index, time: instant }
     return instant <= end && instant !== Infinity ? { index: events.length, time: instant } : never
   }
-  const bound = (taken: Taken) => Element.bind(shapes, taken.map(([step, index]) => [step, events[index]] as const))
+  const bound = (taken: Taken) => Element.bind(shapes, taken.map(([step, index]) => ({ step, event: events[index] })))
   /** Whether an event satisfies a condition, given what is taken so far. */
   const is = (
     what: { readonly tags: ReadonlyArray<string>; readonly where: ReadonlyArray<Element.Where> },

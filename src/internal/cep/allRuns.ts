@@ -226,7 +226,7 @@ export class AllRuns implements Runs.Host {
       const parent = paths[before]
       const one = from.events[event]
       if (one === undefined) throw new RangeError("the snapshot misses an event")
-      paths.push(pathFrom(parent, { ...one, step }, done))
+      paths.push(pathFrom(parent, { ...one, index: one.seq, step }, done))
     }
     const states = Kept.statesOf(this.program, from)
     const keys = from.keys.map(({ floor, held, key, moment }) => {
@@ -270,7 +270,7 @@ export class AllRuns implements Runs.Host {
         for (const run of ordered(held.table, [root], 0)) {
           let path: Path | undefined
           for (const taken of run) {
-            const name = JSON.stringify([taken.step, taken.seq])
+            const name = JSON.stringify([taken.step, taken.index])
             let after = known.get(path)
             if (after === undefined) known.set(path, after = new Map())
             const before: Path | undefined = path
@@ -286,5 +286,5 @@ export class AllRuns implements Runs.Host {
   }
 }
 
-const pathFrom = (before: Path | undefined, { event, seq, step, time }: Taken, done: boolean): Path =>
-  Object.assign(Paths.pathOf(before, step, event, seq, time), { done })
+const pathFrom = (before: Path | undefined, { event, index, step, time }: Taken, done: boolean): Path =>
+  Object.assign(Paths.pathOf(before, step, event, index, time), { done })

@@ -1,7 +1,7 @@
 import * as Condition from "./condition.ts"
 import * as Element from "./element.ts"
 import { namedIn, tagsOf } from "./interest.ts"
-import { events, type Path } from "./path.ts"
+import { list, type Path } from "./path.ts"
 
 /**
  * A pattern as states: what may be awaited after the events taken so far, with counted loops rolled out. A state is made when
@@ -139,15 +139,15 @@ export const compile = (definition: Element.Definition): Program => {
   const empty = Element.bind(shapes, [])
   const boundOf = (path: Path | undefined): Record<string, unknown> => {
     if (path === undefined) return empty
-    if (path.bound === undefined) path.bound = grows ? grown(path) : Element.bind(shapes, events(path))
+    if (path.bound === undefined) path.bound = grows ? grown(path) : Element.bind(shapes, list(path))
     return path.bound
   }
   const grown = ({ before, event, step }: Path): Record<string, unknown> => {
     const many = shapes.get(step)?.many === true
     if (before === undefined) return { [step]: many ? [event] : event }
     const soFar = boundOf(before)
-    const list = soFar[step]
-    return { ...soFar, [step]: many ? Array.isArray(list) ? [...list, event] : [event] : event }
+    const own = soFar[step]
+    return { ...soFar, [step]: many ? Array.isArray(own) ? [...own, event] : [event] : event }
   }
   const ask = (where: ReadonlyArray<Element.Where>, step: string, alone: boolean): Exclude<Test["asks"], undefined> => {
     const all = where.map((one) => typeof one === "function" ? one : Condition.compiled(one))

@@ -186,10 +186,10 @@ export const shapesOf = (elements: ReadonlyArray<Element>): ReadonlyMap<string, 
 /** What a list of taken events binds, step by step. */
 export const bind = (
   shapes: ReadonlyMap<string, Shape>,
-  taken: Iterable<readonly [step: string, event: unknown]>
+  taken: ReadonlyArray<{ readonly step: string; readonly event: unknown }>
 ): Record<string, unknown> => {
   const bound: Record<string, unknown> = {}
-  for (const [step, event] of taken) {
+  for (const { event, step } of taken) {
     if (shapes.get(step)?.many !== true) bound[step] = event
     else if (step in bound) (bound[step] as Array<unknown>).push(event)
     else bound[step] = [event]

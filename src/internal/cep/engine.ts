@@ -2,10 +2,10 @@ import { AllRuns } from "./allRuns.ts"
 import type { Waiting } from "./automaton.ts"
 import type * as Compile from "./compile.ts"
 import * as Kept from "./kept.ts"
-import type { Node, Table, Taken } from "./nodes.ts"
+import type { Taken } from "./nodes.ts"
 import { ordered } from "./ordered.ts"
 import type { Path } from "./path.ts"
-import { Sets } from "./sets.ts"
+import { type Found, Sets } from "./sets.ts"
 
 /** Everything around the partial matches: order of events, time, keys, caps, outputs. Plain synchronous code over chunks. */
 
@@ -21,7 +21,12 @@ export interface Settings extends Compile.Bounded {
 }
 
 export type Output =
-  | { readonly _tag: "Matches"; readonly key: string; readonly time: number; readonly matches: Array<Path> | Found }
+  | {
+    readonly _tag: "Matches"
+    readonly key: string
+    readonly time: number
+    readonly matches: Found | ReadonlyArray<Run>
+  }
   | { readonly _tag: "TimedOut"; readonly key: string; readonly time: number; readonly run: Run }
   | { readonly _tag: "Late"; readonly event: any }
   | { readonly _tag: "Overflow"; readonly key: string; readonly run: Run }
@@ -34,14 +39,6 @@ export type Output =
 
 /** A run of events, as each tier has it. */
 export type Run = Path | ReadonlyArray<Taken>
-
-/** Matches that are held as a set. */
-export interface Found {
-  readonly table: Table
-  readonly roots: ReadonlyArray<Node>
-  readonly floor: number
-  readonly count: number
-}
 
 interface Coming {
   readonly time: number
@@ -86,7 +83,7 @@ export class Engine {
   }
 
   get keyCount(): number {
-    return this.sets?.keys.size ?? this.all?.keys.size ?? 0
+    return this.sets?.size ?? this.all?.keys.size ?? 0
   }
 
   get most(): number {
@@ -95,6 +92,7 @@ export class Engine {
 
   push(events: Iterable<any>): Array<Output> {
     const { comparator, lateness, timestamp } = this.settings
+    const sorts = lateness > 0 || comparator !== undefined
     for (const event of events) {
       if (this.failed) break
       this.counts.events++
@@ -104,13 +102,12 @@ export class Engine {
         this.outputs.push({ _tag: "Late", event })
         continue
       }
-      if (lateness === 0 && comparator === undefined) {
-        this.newest = Math.max(this.newest, time)
+      if (time > this.newest) this.newest = time
+      if (!sorts) {
         this.process(event, time)
         continue
       }
       this.hold({ time, event })
-      this.newest = Math.max(this.newest, time)
       this.release(this.newest - lateness, comparator === undefined)
     }
     return this.flush()
@@ -216,9 +213,9 @@ export class Engine {
     this.outputs.push({ _tag: "Failed", reason, key, run })
   }
 
-  found(key: string, table: Table, roots: ReadonlyArray<Node>, floor: number, count: number): void {
+  found(key: string, matches: Found | ReadonlyArray<Run>, count: number): void {
     this.counts.matches = Math.min(Number.MAX_VALUE, this.counts.matches + count)
-    this.outputs.push({ _tag: "Matches", key, time: this.now, matches: { table, roots, floor, count } })
+    this.outputs.push({ _tag: "Matches", key, time: this.now, matches })
   }
 
   overflow(key: string, run: Run): void {

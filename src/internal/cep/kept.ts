@@ -82,11 +82,11 @@ export class Kept {
     this.program = program
   }
 
-  event({ event, seq, time }: Omit<Taken, "step">): number {
-    const known = this.eventAt.get(seq)
+  event({ event, index, time }: Omit<Taken, "step">): number {
+    const known = this.eventAt.get(index)
     if (known !== undefined) return known
-    const at = this.events.push({ seq, time, event }) - 1
-    this.eventAt.set(seq, at)
+    const at = this.events.push({ seq: index, time, event }) - 1
+    this.eventAt.set(index, at)
     return at
   }
 

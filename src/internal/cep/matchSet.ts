@@ -3,21 +3,24 @@ import type { Found, MatchSet, Taken } from "../../cep/Matcher.ts"
 import * as Element from "./element.ts"
 import type * as Engine from "./engine.ts"
 import { ordered } from "./ordered.ts"
-import { list, type Path } from "./path.ts"
+import { list } from "./path.ts"
+import type { Found as Set } from "./sets.ts"
 
 /** Matches, each made when it is asked for. */
 
 /** The events of a run, as they are told. */
 export const taken = <Ev>(run: Engine.Run): ReadonlyArray<Taken<Ev>> => {
-  const all: ReadonlyArray<Omit<Taken<unknown>, "index"> & { readonly seq: number }> = "before" in run ? list(run) : run
-  return all.map(({ event, seq, step, time }) => ({ step, event: event as Ev, index: seq, time }))
+  const all: ReadonlyArray<Taken<unknown>> = "before" in run
+    ? list(run).map(({ event, index, step, time }) => ({ step, event, index, time }))
+    : run
+  return all as ReadonlyArray<Taken<Ev>>
 }
 
 /** The matches of a moment, one by one or as a set. */
 export class Matches<B, Ev> implements MatchSet<B, Ev> {
   private readonly shapes: ReadonlyMap<string, Element.Shape>
-  private readonly of: ReadonlyArray<Path> | Engine.Found
-  constructor(shapes: ReadonlyMap<string, Element.Shape>, of: ReadonlyArray<Path> | Engine.Found) {
+  private readonly of: ReadonlyArray<Engine.Run> | Set
+  constructor(shapes: ReadonlyMap<string, Element.Shape>, of: ReadonlyArray<Engine.Run> | Set) {
     this.shapes = shapes
     this.of = of
   }
@@ -37,7 +40,7 @@ export class Matches<B, Ev> implements MatchSet<B, Ev> {
       : this.of
     for (const run of runs) {
       const events = taken<Ev>(run)
-      yield { match: Element.bind(this.shapes, events.map(({ event, step }) => [step, event])) as B, events }
+      yield { match: Element.bind(this.shapes, events) as B, events }
     }
   }
 }

@@ -18,7 +18,7 @@ export interface Taken {
   readonly step: string
   readonly event: { readonly _tag: string }
   /** Its place in the order of all events of the matcher. */
-  readonly seq: number
+  readonly index: number
   readonly time: number
 }
 
@@ -116,7 +116,8 @@ export class Table {
 
   taken(node: Node): Taken | undefined {
     const event = this.events[node]
-    return event && { step: this.names[this.steps[node]!] ?? "", event, seq: this.seqs[node]!, time: this.times[node]! }
+    return event &&
+      { step: this.names[this.steps[node]!] ?? "", event, index: this.seqs[node]!, time: this.times[node]! }
   }
 
   /** Whether there is any run of the node that begins at the floor or later. */

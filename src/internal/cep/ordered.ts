@@ -1,4 +1,5 @@
 import { type Node, none, type Table, type Taken } from "./nodes.ts"
+import { inOrder } from "./path.ts"
 
 /**
  * The runs of some nodes in the documented order, each when it is asked for.
@@ -30,20 +31,41 @@ interface Group {
   readonly places: Array<Place>
 }
 
-export function* ordered(
+/** So many are made at once, and put in order then. */
+const few = 32
+
+export const ordered = (
   table: Table,
   roots: ReadonlyArray<Node>,
   floor: number
-): Generator<ReadonlyArray<Taken>> {
+): Iterable<ReadonlyArray<Taken>> => {
   const alive = roots.filter((root) => table.lives(root, floor))
-  const [only] = alive
-  if (only === undefined) return
-  if (alive.length === 1 && table.count(only, floor) === 1) {
-    yield table.any(only, floor)
-    return
+  let count = 0
+  for (const root of alive) count += table.count(root, floor)
+  return count > few ? oneByOne(table, alive, floor) : together(table, alive, floor)
+}
+
+/** Walks back from the last event of each run to its first. */
+const together = (table: Table, roots: ReadonlyArray<Node>, floor: number): Array<ReadonlyArray<Taken>> => {
+  const found: Array<ReadonlyArray<Taken>> = []
+  const after: Array<Taken> = []
+  const walk = (from: Node, length: number): void => {
+    let taken = length
+    for (let node = from; node !== none; node = table.left[node]!) {
+      const event = table.taken(node)
+      const right = table.right[node]!
+      if (event !== undefined) after[taken++] = event
+      else if (table.lives(right, floor)) walk(right, taken)
+    }
+    found.push(after.slice(0, taken).reverse())
   }
+  for (const root of roots) walk(root, 0)
+  return found.length > 1 ? found.sort(inOrder) : found
+}
+
+function* oneByOne(table: Table, roots: ReadonlyArray<Node>, floor: number): Generator<ReadonlyArray<Taken>> {
   const stack: Array<{ readonly groups: ReadonlyArray<Group>; at: number; readonly ends: ReadonlyArray<Place> }> = [
-    { groups: grouped(leaves(table, alive, floor).map((at) => ({ at, from: [] }))), at: 0, ends: [] }
+    { groups: grouped(leaves(table, roots, floor).map((at) => ({ at, from: [] }))), at: 0, ends: [] }
   ]
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
     const group = top.groups[top.at++]
@@ -123,7 +145,7 @@ const onward = (places: ReadonlyArray<Place>) => {
   return { groups: grouped([...next.values()]), at: 0, ends }
 }
 
-const seqOf = ({ at }: Place): number => at.taken?.seq ?? -1
+const seqOf = ({ at }: Place): number => at.taken?.index ?? -1
 
 const grouped = (places: ReadonlyArray<Place>): ReadonlyArray<Group> => {
   const groups: Array<Group> = []

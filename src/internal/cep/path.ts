@@ -1,12 +1,16 @@
 /** The events of a partial match. */
 
-/** The run of events taken so far, as a list from its end; the same run is the same object. */
-export interface Path {
-  readonly before: Path | undefined
+/** An event in its place, taken by a step. */
+interface Placed {
   readonly step: string
+  /** In the order of all events of the matcher. */
+  readonly index: number
+}
+
+/** The run of events taken so far, as a list from its end; the same run is the same object. */
+export interface Path extends Placed {
+  readonly before: Path | undefined
   readonly event: { readonly _tag: string }
-  /** Its place in the order of all events of the matcher. */
-  readonly seq: number
   readonly time: number
   readonly start: number
   readonly startTime: number
@@ -25,15 +29,15 @@ export const pathOf = (
   before: Path | undefined,
   step: string,
   event: { readonly _tag: string },
-  seq: number,
+  index: number,
   time: number
 ): Path => ({
   before,
   step,
   event,
-  seq,
+  index,
   time,
-  start: before === undefined ? seq : before.start,
+  start: before === undefined ? index : before.start,
   startTime: before === undefined ? time : before.startTime,
   live: 0,
   done: false,
@@ -42,21 +46,6 @@ export const pathOf = (
   other: undefined
 })
 
-/** By positions, event by event, a longer one before its beginning; then by the names of the steps. */
-export const byPositions = (left: Path, right: Path): number => {
-  if (left === right) return 0
-  const mine = list(left)
-  const others = list(right)
-  for (const [at, path] of mine.entries()) {
-    const other = others[at]
-    if (other === undefined) return -1
-    if (path.seq !== other.seq) return path.seq - other.seq
-  }
-  if (mine.length < others.length) return 1
-  const [a, b] = [mine, others].map((paths) => JSON.stringify(paths.map(({ step }) => step)))
-  return a === b ? 0 : (a ?? "") < (b ?? "") ? -1 : 1
-}
-
 /** The events of a path in order, each as the path up to it. */
 export const list = (path: Path): ReadonlyArray<Path> => {
   const found: Array<Path> = []
@@ -64,9 +53,18 @@ export const list = (path: Path): ReadonlyArray<Path> => {
   return found.reverse()
 }
 
-/** The events of a path, from its first one on. */
-export const events = (path: Path): ReadonlyArray<readonly [step: string, event: { readonly _tag: string }]> => {
-  const found: Array<readonly [string, { readonly _tag: string }]> = []
-  for (let at: Path | undefined = path; at !== undefined; at = at.before) found.push([at.step, at.event])
-  return found.reverse()
+/** The order of paths: that of their events. */
+export const byPositions = (left: Path, right: Path): number => left === right ? 0 : inOrder(list(left), list(right))
+
+/** By positions, event by event, a longer one before its beginning; then by the names of the steps. */
+export const inOrder = (mine: ReadonlyArray<Placed>, others: ReadonlyArray<Placed>): number => {
+  for (let at = 0; at < mine.length; at++) {
+    const other = others[at]
+    if (other === undefined) return -1
+    const apart = mine[at]!.index - other.index
+    if (apart !== 0) return apart
+  }
+  if (mine.length < others.length) return 1
+  const [a, b] = [mine, others].map((all) => JSON.stringify(all.map(({ step }) => step)))
+  return a === b ? 0 : (a ?? "") < (b ?? "") ? -1 : 1
 }

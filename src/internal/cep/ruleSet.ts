@@ -292,11 +292,11 @@ export const bind = (
   definition: Pick<Definition, "codec" | "matcher">,
   events: ReadonlyArray<Sent>
 ): Either.Either<unknown, EventCodec.DecodeError> => {
-  const taken: Array<readonly [string, unknown]> = []
+  const taken: Array<{ readonly step: string; readonly event: unknown }> = []
   for (const sent of events) {
     const event = eventOf(definition, sent)
     if (Either.isLeft(event)) return Either.left(event.left)
-    taken.push([sent.step, event.right])
+    taken.push({ step: sent.step, event: event.right })
   }
   return Either.right(Element.bind(Compile.compile(definition.matcher.pattern.definition).shapes, taken))
 }

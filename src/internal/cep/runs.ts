@@ -233,8 +233,8 @@ export class Runs {
   ): void {
     // the same events under the same names are one path, whatever ways lead to it
     let path = before === undefined ? this.begun : before.next
-    while (path !== undefined && (path.seq !== seq || path.step !== wait.step)) {
-      path = path.seq === seq
+    while (path !== undefined && (path.index !== seq || path.step !== wait.step)) {
+      path = path.index === seq
         ? path.other
         : undefined
     }
@@ -242,7 +242,7 @@ export class Runs {
     if (path === undefined) {
       const other = before === undefined ? this.begun : before.next
       path = pathOf(before, wait.step, event, seq, time)
-      path.other = other !== undefined && other.seq === seq ? other : undefined
+      path.other = other !== undefined && other.index === seq ? other : undefined
       if (before === undefined) this.begun = path
       else before.next = path
     } else {
@@ -400,12 +400,12 @@ const skipTo = (skip: Compile.Program["skip"], path: Path): number | undefined =
     case "toNext":
       return path.start + 1
     case "pastLast":
-      return path.seq + 1
+      return path.index + 1
     default: {
       let to: number | undefined
       for (let at: Path | undefined = path; at !== undefined; at = at.before) {
         if (at.step !== skip.step) continue
-        to = at.seq
+        to = at.index
         if (skip._tag === "toLast") break
       }
       if (to === undefined) return skip.failOnMiss ? undefined : 0

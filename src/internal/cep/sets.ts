@@ -24,9 +24,18 @@ export interface Read {
   }>
 }
 
+/** Matches that are held as a set. */
+export interface Found {
+  readonly table: Table
+  readonly roots: ReadonlyArray<Node>
+  readonly floor: number
+  readonly count: number
+}
+
 /** What is told: runs are given from their first event on. */
 export interface Host {
-  readonly found: (key: string, table: Table, roots: ReadonlyArray<Node>, floor: number, count: number) => void
+  /** One alone is given as it is. */
+  readonly found: (key: string, matches: Found | readonly [ReadonlyArray<Taken>], count: number) => void
   readonly overflow: (key: string, run: ReadonlyArray<Taken>) => void
   readonly full: (key: string, run: ReadonlyArray<Taken>) => void
 }
@@ -49,19 +58,24 @@ export class Keyed {
   exact = true
   /** Whether it is looked at when a window has passed. */
   scheduled = false
+  /** Nothing of it waits. It keeps its place for a while, as it may soon come again. */
   gone = false
+  /** Before which event it came last. */
+  since = 0
 }
 
-/** So many keys that are gone are kept for those that come. */
+/** So many keys that are gone may be held, or as many as are not; and as many without a name, for those that come. */
 const spares = 1_024
 
 export class Sets {
   readonly automaton: Automaton
-  readonly keys: Map<string, Keyed> = new Map()
+  /** How many keys there are of which something waits. */
+  size = 0
   /** The most taken events that were held at once. */
   most = 0
   table: Table
   private held = 0
+  private readonly keys: Map<string, Keyed> = new Map()
   private readonly settings: Compile.Bounded
   private readonly host: Host
   private readonly window: number
@@ -74,7 +88,7 @@ export class Sets {
   /** The lists that are made for it. */
   private configurations: Array<Configuration> = []
   private roots: Array<Node> = []
-  private size = 0
+  private length = 0
   private stamp = 0
 
   constructor(settings: Compile.Bounded, host: Host) {
@@ -90,11 +104,11 @@ export class Sets {
     const tag = automaton.tags.get(event._tag) ?? 0
     const begin = automaton.begin(tag, event, seq)
     let of = this.keys.get(key)
-    if (of === undefined) {
+    if (of === undefined || of.gone) {
       if (begin.idle) return
       this.needs = 0
       this.rows = 0
-      of = this.open(key)
+      of = this.open(key, of, seq)
     } else {
       this.outdate(of, time)
       if (!this.concerns(of, tag, event, seq) && begin.idle) return
@@ -144,7 +158,7 @@ export class Sets {
     let complete: Array<Node> | undefined
     let left = room
     this.stamp++
-    this.size = 0
+    this.length = 0
     for (let at = 0; at < size; at++) {
       const root = roots[at]!
       if (table.max[root]! < floor) {
@@ -172,7 +186,7 @@ export class Sets {
     }
     of.configurations = this.configurations
     of.roots = this.roots
-    of.size = this.size
+    of.size = this.length
     this.configurations = configurations
     this.roots = roots
     if (this.held > this.most) this.most = this.held
@@ -180,15 +194,21 @@ export class Sets {
     let count = 0
     for (const root of complete) count += table.count(root, floor)
     if (count === 0) return
+    if (count === 1) {
+      // as most are, and no reason to hold on to the table
+      const root = complete.find((one) => table.lives(one, floor))!
+      this.host.found(of.key, [table.any(root, floor)], 1)
+      return
+    }
     table.lent = true
-    this.host.found(of.key, table, complete, floor, count)
+    this.host.found(of.key, { table, roots: complete, floor, count }, count)
   }
 
   private add(to: Configuration, node: Node): void {
     if (to.stamp === this.stamp) this.roots[to.at] = this.table.union(this.roots[to.at]!, node)
     else {
       to.stamp = this.stamp
-      to.at = this.size++
+      to.at = this.length++
       this.configurations[to.at] = to
       this.roots[to.at] = node
     }
@@ -261,18 +281,25 @@ export class Sets {
 
   // -------------------------------------------------------------------------------------------------------- room
 
-  private open(key: string): Keyed {
+  private open(key: string, known: Keyed | undefined, seq: number): Keyed {
+    const of = known ?? this.named(key)
+    of.gone = false
+    of.since = seq
+    this.size++
+    return of
+  }
+
+  private named(key: string): Keyed {
     const of = this.spare.pop() ?? new Keyed()
     of.key = key
-    of.gone = false
     this.keys.set(key, of)
     return of
   }
 
   private close(of: Keyed): void {
-    this.keys.delete(of.key)
+    this.size--
     // of a thousand matchers, each of which waits for another event to copy its table, the events of all would be held
-    if (this.keys.size === 0) this.table.clear()
+    if (this.size === 0) this.table.clear()
     this.held -= of.held
     of.gone = true
     of.floor = 0
@@ -284,7 +311,21 @@ export class Sets {
       of.seqs = []
       of.times = []
     }
-    if (this.spare.length < spares) this.spare.push(of)
+    if (this.keys.size - this.size > Math.max(this.size, spares)) this.sweep()
+  }
+
+  /** Forgets the names of the keys that are gone. */
+  private sweep(): void {
+    for (const of of this.keys.values()) {
+      if (!of.gone) continue
+      this.keys.delete(of.key)
+      if (this.spare.length < spares) this.spare.push(of)
+    }
+  }
+
+  /** The keys of which something waits, in the order in which they came. */
+  private present(): Array<Keyed> {
+    return [...this.keys.values()].filter(({ gone }) => !gone).sort((one, other) => one.since - other.since)
   }
 
   private admit(of: Keyed, node: Node, room: number): boolean {
@@ -333,7 +374,7 @@ export class Sets {
 
   /** Lets go of what is not there any more, and makes room for more. */
   private copy(rows: number): void {
-    const keys = [...this.keys.values()]
+    const keys = this.present()
     for (const of of keys) this.purge(of)
     const { held, table } = this.table.copied(keys, rows)
     this.table = table
@@ -357,7 +398,7 @@ export class Sets {
     for (let drops = policy === "dropOldest"; drops && room < needs; room = left()) {
       const perKey = of.held + needs > maxRunsPerKey
       const cap = perKey ? maxRunsPerKey : maxRuns
-      drops = this.drop(perKey ? [of] : [...this.keys.values()], of, Math.max(1, cap >> 3))
+      drops = this.drop(perKey ? [of] : this.present(), of, Math.max(1, cap >> 3))
     }
     if (room >= needs || policy !== "fail") return Math.max(0, room)
     for (let at = 0; at <= of.size; at++) {
@@ -365,7 +406,7 @@ export class Sets {
       const take = takes.find(({ to }) => to !== undefined)
       if (take === undefined) continue
       const before = at === of.size ? [] : this.table.any(of.roots[at]!, of.floor)
-      this.host.full(of.key, [...before, { step: this.automaton.steps[take.step] ?? "", event, seq, time }])
+      this.host.full(of.key, [...before, { step: this.automaton.steps[take.step] ?? "", event, index: seq, time }])
       break
     }
     return -1
@@ -408,14 +449,14 @@ export class Sets {
   all(now: number): ReadonlyArray<Keyed> {
     for (const of of this.keys.values()) this.outdate(of, now)
     this.copy(0)
-    return [...this.keys.values()].filter(({ size }) => size > 0)
+    return this.present().filter(({ size }) => size > 0)
   }
 
   /** Takes up what was held at a snapshot. */
   restore({ keys, table }: Read): void {
     this.table = table
     for (const { key, sets } of keys) {
-      const of = this.open(key)
+      const of = this.open(key, undefined, -1)
       for (const { done, root, waiting } of sets) {
         const configuration = this.automaton.configuration(waiting, done)
         if (configuration === undefined) continue
