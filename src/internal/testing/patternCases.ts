@@ -273,10 +273,16 @@ export const setCases: FastCheck.Arbitrary<Case<Letter>> = cases.map(({ end, eve
   return Object.assign(one, { [FastCheck.toStringMethod]: () => print(one) })
 })
 
-/** A case as a program that can be run. */
-export const print = (one: Case<any>): string =>
-  [
-    `const pattern = Either.getOrThrow(Pattern.fromDefinition(${JSON.stringify(one.pattern.definition)}))`,
+/** A case as a program that can be run; conditions that are functions are in it by their text. */
+export const print = (one: Case<any>): string => {
+  const functions: Array<string> = []
+  const definition = JSON.stringify(
+    one.pattern.definition,
+    (_, value) => typeof value === "function" ? `function ${functions.push(String(value)) - 1}` : value
+  ).replace(/"function (\d+)"/g, (found, at) => functions[Number(at)] ?? found)
+  return [
+    `const pattern = Either.getOrThrow(Pattern.fromDefinition(${definition}))`,
     `const events = ${JSON.stringify(one.events)}`,
     `PatternOracle.run(pattern, events, { timestamp: ({ at }) => at, end: ${one.end} })`
   ].join("\n")
+}
