@@ -10,6 +10,7 @@
 import { Clock, Context, Deferred, Duration, Effect, Layer, Option, Schedule, Schema, Scope } from "effect"
 import type { InvalidInput } from "../event/InvalidInput.ts"
 import * as Faults from "../internal/faults.ts"
+import * as KeepAlive from "../internal/keepAlive.ts"
 import * as Internal from "../internal/store/lease.ts"
 import type { StoreError } from "./StoreError.ts"
 
@@ -185,29 +186,16 @@ export const makeEncoded = (driver: Encoded): Service => {
     Effect.flatMap(driver.isValid(name, token), (valid) => valid ? Effect.void : lostOf(name, token))
 
   /** Renews until the lease is lost, and then says so. */
-  const keep = (held: Held, validUntil: number, settings: Settings, lost: Deferred.Deferred<never, LeaseLost>) =>
-    Effect.gen(function*() {
-      let until = validUntil
-      let pause = settings.renewEvery
-      while (true) {
-        const before = yield* Clock.currentTimeMillis
-        if (before >= until) break
-        yield* Effect.sleep(Math.min(pause, until - before))
-        const now = yield* Clock.currentTimeMillis
-        if (now >= until) break
-        const renewed = yield* driver.renew(held.name, held.token, settings.ttl).pipe(
-          Effect.timeoutOption(until - now),
-          Effect.catchAll(() => Effect.succeedNone)
-        )
-        if (Option.isNone(renewed)) {
-          pause = Math.max(1, settings.renewEvery / 5)
-        } else if (renewed.value) {
-          until = now + settings.ttl
-          pause = settings.renewEvery
-        } else break
-      }
-      yield* Deferred.fail(lost, lostOf(held.name, held.token))
-    })
+  const keep = (
+    { name, token }: Held,
+    since: number,
+    { renewEvery, ttl }: Settings,
+    lost: Deferred.Deferred<never, LeaseLost>
+  ) =>
+    Effect.zipRight(
+      KeepAlive.untilLost({ since, ttl, renewEvery, renew: driver.renew(name, token, ttl) }),
+      Deferred.fail(lost, lostOf(name, token))
+    )
 
   const claim = (name: string, settings: Settings): Effect.Effect<Option.Option<Held>, StoreError, Scope.Scope> =>
     Effect.uninterruptible(Effect.gen(function*() {
@@ -224,7 +212,7 @@ export const makeEncoded = (driver: Encoded): Service => {
           Effect.catchAll((error) => Effect.logDebug(`lease "${name}" could not be released`, error))
         )
       )
-      yield* Effect.forkScoped(Effect.interruptible(keep(held, now + settings.ttl, settings, lost)))
+      yield* Effect.forkScoped(Effect.interruptible(keep(held, now, settings, lost)))
       return Option.some(held)
     }))
 

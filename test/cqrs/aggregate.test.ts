@@ -320,7 +320,7 @@ onBoth("Aggregate", (layer) => {
           expected: -1,
           occurredAt: "yesterday"
         })),
-        ["id", "command.amount", "commandId", "expected", "occurredAt"]
+        ["id", "command.amount", "commandId", "occurredAt", "expected"]
       )
       const cases: ReadonlyArray<readonly [Effect.Effect<unknown, unknown, EventStore.EventStore>, string]> = [
         [wallets.execute("a\u0000", deposit(1)), "id"],

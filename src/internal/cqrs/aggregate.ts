@@ -2,7 +2,6 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as ParseResult from "effect/ParseResult"
 import type * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -32,9 +31,9 @@ import { EventStore } from "../../store/EventStore.ts"
 import type * as Snapshot from "../../store/Snapshot.ts"
 import type { SnapshotStore } from "../../store/SnapshotStore.ts"
 import * as States from "./aggregateStates.ts"
+import * as CommandFaults from "./commandFaults.ts"
 import * as EventTypes from "../event/eventTypes.ts"
 import * as Faults from "../faults.ts"
-import * as Instant from "../instant.ts"
 
 type Event = { readonly _tag: string }
 
@@ -49,7 +48,7 @@ export const make = <Id, S, C, E extends Event, Err>(
   check(decider, category, options)
   const retry = options.retry ?? (RetryPolicy.conflict as Schedule.Schedule<unknown>)
   const { carries, ensureNone, load, loadKnown, remember } = States.make(decider, category.codec, options)
-  const checkCommand = ParseResult.validateEither(decider.commands)
+  const commandFaults = CommandFaults.of(decider.commands)
 
   const executeOnce = (
     id: Id,
@@ -148,21 +147,11 @@ export const make = <Id, S, C, E extends Event, Err>(
     const faults = Faults.make()
     const stream = category.stream(id)
     if (Either.isLeft(stream)) faults.all.push(...stream.left.faults)
-    const valid = checkCommand(command)
-    if (Either.isLeft(valid)) {
-      for (const issue of ParseResult.ArrayFormatter.formatIssueSync(valid.left)) {
-        faults.add(["command", ...issue.path.map(String)].join("."), issue.message)
-      }
-    }
-    if (given.commandId !== undefined) {
-      const problem = Faults.nameProblem(given.commandId)
-      if (problem !== undefined) faults.add("commandId", problem)
-    }
+    commandFaults(command, given, faults)
     if (given.expected !== undefined) {
       const problem = Faults.countProblem(given.expected, 0)
       if (problem !== undefined) faults.add("expected", problem)
     }
-    if (given.occurredAt !== undefined) Instant.millis(given.occurredAt, "occurredAt", faults)
     return Faults.orInvalid(faults, () => Either.getOrThrow(stream))
   }
 

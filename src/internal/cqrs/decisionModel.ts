@@ -2,7 +2,6 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as ParseResult from "effect/ParseResult"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -32,7 +31,7 @@ import { EventStore } from "../../store/EventStore.ts"
 import * as Query from "../../store/Query.ts"
 import * as EventTypes from "../event/eventTypes.ts"
 import * as Faults from "../faults.ts"
-import * as Instant from "../instant.ts"
+import * as CommandFaults from "./commandFaults.ts"
 
 type Tagged = { readonly _tag: string }
 
@@ -53,7 +52,7 @@ export const make = <V extends Views, C, E extends Tagged, Err, Id>(
   const { category, decide } = options
   const views = check(name, options)
   const codec = EventCodec.make(Event.group(distinct(views.flatMap(([, { types }]) => types))))
-  const checkCommand = ParseResult.validateEither(options.commands)
+  const commandFaults = CommandFaults.of(options.commands)
   const retry = options.retry ?? (RetryPolicy.conflict as Schedule.Schedule<unknown>)
 
   /** The query, and the tags of each view. */
@@ -133,23 +132,9 @@ export const make = <V extends Views, C, E extends Tagged, Err, Id>(
       }
     })
 
-  const checkedInto = (command: C, given: ExecuteOptions, faults: Faults.Faults): void => {
-    const valid = checkCommand(command)
-    if (Either.isLeft(valid)) {
-      for (const issue of ParseResult.ArrayFormatter.formatIssueSync(valid.left)) {
-        faults.add(["command", ...issue.path.map(String)].join("."), issue.message)
-      }
-    }
-    if (given.commandId !== undefined) {
-      const problem = Faults.nameProblem(given.commandId)
-      if (problem !== undefined) faults.add("commandId", problem)
-    }
-    if (given.occurredAt !== undefined) Instant.millis(given.occurredAt, "occurredAt", faults)
-  }
-
   const checked = (command: C, given: ExecuteOptions): Either.Either<void, InvalidInput> => {
     const faults = Faults.make()
-    checkedInto(command, given, faults)
+    commandFaults(command, given, faults)
     return Faults.orInvalid(faults, () => undefined)
   }
 

@@ -15,6 +15,7 @@ import * as Schema from "effect/Schema"
 import { createHash, randomUUID } from "node:crypto"
 import type { Encoded, IdempotencyError, KeyReused, Options, Service } from "../../resilience/Idempotency.ts"
 import * as RetryPolicy from "../../resilience/RetryPolicy.ts"
+import * as KeepAlive from "../keepAlive.ts"
 
 export type Fail = (reason: IdempotencyError["reason"], key: string, cause?: unknown) => IdempotencyError
 
@@ -156,30 +157,21 @@ export const make = (driver: Encoded, defaults: Defaults): Service => {
   const fits = (settings: Settings, fingerprint: string): boolean =>
     settings.fingerprint === "" || fingerprint === "" || settings.fingerprint === fingerprint
 
-  /** Renews the lease until it is lost, and fails then. What a store that fails for a while means is for the lease to say. */
+  /** Renews the lease until it is lost, and fails then. */
   const keepAlive = (
     { key, lease }: Settings,
     token: string,
     since: number
   ): Effect.Effect<never, IdempotencyError> =>
-    Effect.gen(function*() {
-      let until = since + lease
-      let pause = lease * defaults.renewAfter
-      while (true) {
-        const before = yield* Clock.currentTimeMillis
-        if (before >= until) break
-        yield* Effect.sleep(Math.min(pause, until - before))
-        const now = yield* Clock.currentTimeMillis
-        if (now >= until) break
-        const renewed = yield* Effect.option(
-          Effect.timeout(Effect.disconnect(driver.renew(key, token, lease)), until - now)
-        )
-        if (Option.isSome(renewed) && !renewed.value) break
-        until = Option.isSome(renewed) ? now + lease : until
-        pause = lease * defaults.renewAfter / (Option.isSome(renewed) ? 1 : 5)
-      }
-      return yield* fail("lost", key)
-    })
+    Effect.zipRight(
+      KeepAlive.untilLost({
+        since,
+        ttl: lease,
+        renewEvery: lease * defaults.renewAfter,
+        renew: Effect.disconnect(driver.renew(key, token, lease))
+      }),
+      Effect.suspend(() => fail("lost", key))
+    )
 
   /**
    * Frees a key, and waits for that no longer than the lease would last: what cannot be freed runs out by itself. It is done by
