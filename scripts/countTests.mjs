@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /**
  * Adds up the reports of the test runners: vitest's JSON, and what tstyche prints. Prints `N passed, N failed, N skipped`
- * and fails when a test failed, or when a report is missing, unreadable or empty.
+ * and fails when a test failed, or when a report is missing, unreadable or empty. A stage that failed (`--failed=name`)
+ * without a failed test, as one of checks does and one whose runner died, counts as one that failed.
  *
- * countTests.mjs name=report.json name=tstyche.log …
+ * countTests.mjs [--failed=name…] name=report.json name=tstyche.log …
  */
 import * as fs from "node:fs"
 import process from "node:process"
@@ -35,7 +36,10 @@ const ofTstyche = (text) => {
 
 const total = { passed: 0, failed: 0, skipped: 0 }
 let faults = 0
-for (const argument of process.argv.slice(2)) {
+const given = process.argv.slice(2)
+const flag = "--failed="
+const failed = new Set(given.filter((argument) => argument.startsWith(flag)).map((name) => name.slice(flag.length)))
+for (const argument of given.filter((argument) => !argument.startsWith(flag))) {
   const [name, file] = argument.split("=")
   let counts
   try {
@@ -49,8 +53,16 @@ for (const argument of process.argv.slice(2)) {
     console.error(`${name}: not one test ran`)
     faults++
   }
+  if (failed.delete(name) && counts.failed === 0) {
+    console.error(`${name}: it failed, though no test did`)
+    counts.failed = 1
+  }
   console.error(`${name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
   for (const key of Object.keys(total)) total[key] += counts[key]
+}
+for (const name of failed) {
+  console.error(`${name}: failed`)
+  total.failed++
 }
 if (total.passed === 0) faults++
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)

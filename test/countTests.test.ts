@@ -54,6 +54,15 @@ describe("the verdict of .ci/run", () => {
     assert.deepStrictEqual(count(`a=${uncompiled}`), ["2 passed, 1 failed, 0 skipped", false])
   })
 
+  it("counts a stage that failed without a failed test as one", () => {
+    const bad = file("two.json", vitest(5, 2, 0))
+    assert.deepStrictEqual(count("--failed=a", `a=${good}`), ["5 passed, 1 failed, 1 skipped", false])
+    assert.deepStrictEqual(count("--failed=lint", "--failed=b", `a=${good}`, `b=${bad}`), [
+      "10 passed, 3 failed, 1 skipped",
+      false
+    ])
+  })
+
   it("fails for a report that is missing, unreadable or empty", () => {
     const empty = file("empty.json", vitest(0, 0, 3))
     const cut = file("cut.json", "{\"success\":")
