@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Effect, FastCheck, Schema, Stream } from "effect"
+import { Chunk, Effect, FastCheck, Fiber, Schema, Stream, TestClock } from "effect"
 import * as Join from "effect-skald/cep/Join"
 import * as MachineLaws from "effect-skald/testing/MachineLaws"
 
@@ -169,6 +169,48 @@ describe("Join: a machine", () => {
         Schema.decodeUnknownSync(schema)(JSON.parse(JSON.stringify(Schema.encodeSync(schema)(state))))
     }, { numRuns: 60, seed: 23 })
   })
+})
+
+describe("Join: over two streams", () => {
+  it("is told what a session is, each pair and each unmatched row once, however they are cut and mixed", () =>
+    FastCheck.assert(
+      FastCheck.asyncProperty(
+        kinds,
+        bounds,
+        bounds,
+        inputs,
+        FastCheck.integer({ min: 1, max: 9 }),
+        async (kind, before, after, inputs, size) => {
+          const join = joinOf(kind, before, after, 1_000)
+          const rows = inputs.filter(({ input }) => input._tag === "Event")
+          const expected = shown(Join.open(join).push([...rows, ...ends]))
+          const of = (side: "left" | "right") =>
+            Stream.fromIterable(
+              rows.flatMap((row) => row.side === side && row.input._tag === "Event" ? [row.input.event] : [])
+            ).pipe(Stream.rechunk(size))
+          const told = await Effect.runPromise(Stream.runCollect(Join.streams(join, of("left"), of("right"))))
+          assert.sameMembers([...shown(Chunk.toReadonlyArray(told))], [...expected])
+          assert.strictEqual(told.length, expected.length)
+        }
+      ),
+      { numRuns: 150, seed: 24 }
+    ))
+
+  it.effect("a side from which nothing comes is not waited for, once it is idle", () =>
+    Effect.gen(function*() {
+      const left = Stream.concat(
+        Stream.make({ id: 1, key: "k", at: 0 }, { id: 2, key: "k", at: 1_000 }),
+        Stream.never
+      )
+      const told = yield* Join.streams(joinOf("full", 5, 5), left, Stream.never as Stream.Stream<Row>, {
+        idleAfter: "1 minute"
+      }).pipe(Stream.runHead, Effect.fork)
+      yield* TestClock.adjust("59 seconds")
+      assert.strictEqual((yield* Fiber.poll(told))._tag, "None")
+      yield* TestClock.adjust("1 second")
+      const head = yield* Fiber.join(told)
+      assert.deepStrictEqual(head._tag === "Some" ? shown([head.value]) : [], ["1-"])
+    }))
 })
 
 describe("Join: by example", () => {

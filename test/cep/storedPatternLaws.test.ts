@@ -36,6 +36,8 @@ describe("StoredPattern: every construct", () => {
           Matcher.make(one.pattern, { timestamp }).fingerprint
         )
         assert.deepStrictEqual(told(loaded, one), told(one.pattern, one))
+        const explained = (pattern: Pattern.Pattern<any, any>) => Matcher.explain(Matcher.make(pattern, { timestamp }))
+        assert.deepStrictEqual(explained(loaded), explained(one.pattern))
         for (
           const [kind] of text.matchAll(
             /"(_tag|take|contiguity|inner)":"\w+"|"(gap|max|within)":\d|"(optional|greedy|maximal|failOnMiss)":true|"until":\[\{/g

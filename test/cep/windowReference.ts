@@ -15,10 +15,27 @@ export interface Settings {
   readonly emission: Window.Emission
 }
 
-/** What is told, with a list of ids as the value. */
+/** What is told, with a list of ids as the value, how many it is of, and whether the window was told before. */
 export type Told =
-  | readonly ["Result" | "Retraction", key: string, start: number, end: number, ids: ReadonlyArray<number>]
+  | readonly [
+    "Result" | "Retraction",
+    key: string,
+    start: number,
+    end: number,
+    ids: ReadonlyArray<number>,
+    count: number,
+    update: boolean
+  ]
   | readonly ["Late", id: number]
+
+const of = (
+  tag: "Result" | "Retraction",
+  key: string | undefined,
+  start: number,
+  end: number,
+  ids: ReadonlyArray<number>,
+  update = false
+): Told => [tag, key!, start, end, ids, ids.length, update]
 
 interface Told1 {
   readonly told: Told
@@ -42,6 +59,8 @@ export const make = (settings: Settings) => {
 interface Reference {
   readonly event: (reading: Reading) => ReadonlyArray<Told>
   readonly time: (watermark: number) => ReadonlyArray<Told>
+  /** The windows that are not complete, in any order. */
+  readonly open: () => ReadonlyArray<Told>
 }
 
 const sliding = (
@@ -58,23 +77,28 @@ const sliding = (
     }
     return starts
   }
-  const of = (key: string | undefined, start: number) =>
+  const over = (key: string | undefined, start: number) =>
     taken.filter((other) => other.key === key && other.at >= start && other.at < start + size)
 
-  const time = (to: number): ReadonlyArray<Told> => {
-    const from = watermark
-    watermark = Math.max(watermark, to)
+  /** The windows that hold something and end in a stretch of time. */
+  const between = (from: number, to: number): ReadonlyArray<Told> => {
     const starts = new Set(taken.flatMap(({ at }) => startsOf(at)))
     const told: Array<Told1> = []
     for (const start of starts) {
       const end = start + size
-      if (end - 1 <= from || end - 1 > watermark) continue
+      if (end - 1 <= from || end - 1 > to) continue
       for (const key of new Set(taken.map(({ key }) => key))) {
-        const ids = idsOf(of(key, start))
-        if (ids.length > 0) told.push({ told: ["Result", key!, start, end, ids], end })
+        const ids = idsOf(over(key, start))
+        if (ids.length > 0) told.push({ told: of("Result", key, start, end, ids), end })
       }
     }
     return told.sort((a, b) => a.end - b.end).map(({ told }) => told)
+  }
+
+  const time = (to: number): ReadonlyArray<Told> => {
+    const from = watermark
+    watermark = Math.max(watermark, to)
+    return between(from, watermark)
   }
 
   return {
@@ -86,18 +110,20 @@ const sliding = (
       }
       const complete = starts.filter((start) => start + size - 1 <= watermark)
       const open = complete.filter((start) => start + size - 1 + allowed > watermark)
-      const before = open.map((start) => idsOf(of(reading.key, start)))
+      const before = open.map((start) => idsOf(over(reading.key, start)))
       taken.push(reading)
       const told = open.flatMap((start, index): ReadonlyArray<Told> => {
-        const ids = emission === "discarding" ? [reading.id] : idsOf(of(reading.key, start))
-        const result: Told = ["Result", reading.key!, start, start + size, ids]
-        return emission === "retracting" && before[index]!.length > 0
-          ? [["Retraction", reading.key!, start, start + size, before[index]!], result]
+        const ids = emission === "discarding" ? [reading.id] : idsOf(over(reading.key, start))
+        const update = before[index]!.length > 0
+        const result = of("Result", reading.key, start, start + size, ids, update)
+        return emission === "retracting" && update
+          ? [of("Retraction", reading.key, start, start + size, before[index]!), result]
           : [result]
       })
       return [...told, ...time(reading.at - lateness - 1)]
     },
-    time
+    time,
+    open: () => between(watermark, Number.POSITIVE_INFINITY)
   }
 }
 
@@ -121,18 +147,22 @@ const session = ({ allowed, emission, lateness }: Settings, gap: number): Refere
   }
   const endOf = (session: ReadonlyArray<Reading>) => session.at(-1)!.at + gap
   const nameOf = (session: ReadonlyArray<Reading>) => idsOf(session).join()
-  const line = (tag: "Result" | "Retraction", session: ReadonlyArray<Reading>, ids: ReadonlyArray<number>): Told => [
-    tag,
-    session[0]!.key!,
-    session[0]!.at,
-    endOf(session),
-    ids
-  ]
+  const line = (
+    tag: "Result" | "Retraction",
+    session: ReadonlyArray<Reading>,
+    ids: ReadonlyArray<number>,
+    update: boolean
+  ): Told => of(tag, session[0]!.key, session[0]!.at, endOf(session), ids, update)
+  /** What it would be told as now. */
+  const resultOf = (session: ReadonlyArray<Reading>): Told => {
+    const fresh = idsOf(session).filter((id) => emission !== "discarding" || !spent.has(id))
+    return line("Result", session, fresh, session.some(({ id }) => spent.has(id)))
+  }
   const tell = (session: ReadonlyArray<Reading>): Told => {
     told.add(nameOf(session))
-    const fresh = idsOf(session).filter((id) => emission !== "discarding" || !spent.has(id))
+    const result = resultOf(session)
     for (const { id } of session) spent.add(id)
-    return line("Result", session, fresh)
+    return result
   }
 
   const time = (to: number): ReadonlyArray<Told> => {
@@ -155,14 +185,17 @@ const session = ({ allowed, emission, lateness }: Settings, gap: number): Refere
       if (touched.length === 0 && reading.at + gap + allowed <= watermark) return [["Late", reading.id], ...next()]
       const retracted = emission === "retracting"
         ? touched.filter((session) => told.has(nameOf(session))).map((session) =>
-          line("Retraction", session, idsOf(session))
+          line("Retraction", session, idsOf(session), false)
         )
         : []
       taken.push(reading)
       const now = sessionsOf(reading.key).find((session) => session.includes(reading))!
       return [...retracted, ...(endOf(now) <= watermark ? [tell(now)] : []), ...next()]
     },
-    time
+    time,
+    open: () =>
+      [...new Set(taken.map(({ key }) => key))].flatMap(sessionsOf).filter((session) => !told.has(nameOf(session)))
+        .map(resultOf)
   }
 }
 
@@ -176,9 +209,17 @@ const counted = ({ every, size }: Extract<Window.Shape, { readonly _tag: "Count"
       all.push(reading)
       const start = all.length - size
       return start >= 0 && start % every === 0
-        ? [["Result", reading.key, start, all.length, idsOf(all.slice(start))]]
+        ? [of("Result", reading.key, start, all.length, idsOf(all.slice(start)))]
         : []
     },
-    time: () => []
+    time: () => [],
+    open: () =>
+      [...keys].flatMap(([key, all]) =>
+        all.flatMap((_, start) =>
+          start % every === 0 && start + size > all.length
+            ? [of("Result", key, start, start + size, idsOf(all.slice(start)))]
+            : []
+        )
+      )
   }
 }

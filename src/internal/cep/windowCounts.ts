@@ -1,3 +1,4 @@
+import type { Result } from "../../cep/Window.ts"
 import * as Part from "./windowPart.ts"
 import { blockOf, geometry as geometryOf, Series } from "./windowSeries.ts"
 
@@ -52,11 +53,14 @@ export const make = <A, S, R>(
     advance: () => {},
     open: () =>
       Array.from(keys).flatMap(([key, { seen, series }]) => {
-        const [first] = series.panes
-        if (first === undefined) return []
-        const { count, state } = series.anyOver(first.at, seen)!
-        return [{ key, start: first.at, end: first.at + size, count, value: aggregation.result(state), update: false }]
-      }),
+        const found: Array<Result<R>> = []
+        // the first pane that is kept is where the next window that will be full begins
+        for (let start = series.panes[0]?.at ?? seen; start < seen; start += every) {
+          const { count, state } = series.anyOver(start, seen)!
+          found.push({ key, start, end: start + size, count, value: aggregation.result(state), update: false })
+        }
+        return found
+      }).sort((one, other) => one.end - other.end),
     snapshot: () =>
       Array.from(
         keys,
