@@ -138,7 +138,7 @@ export class AllRuns implements Runs.Host {
         this.host.overflow(run.of.key, run.path)
         return false
       }
-      const oldest = this.oldest(perKey ? run.of : undefined)
+      const oldest = perKey ? run.of.eldest : this.eldest
       if (oldest !== undefined) {
         this.host.overflow(oldest.of.key, oldest.path)
         oldest.of.drop(oldest)
@@ -156,14 +156,27 @@ export class AllRuns implements Runs.Host {
     else this.youngest.newer = run
     this.youngest = run
     this.count++
-  }
-
-  private oldest(of: Runs.Runs | undefined): Runs.Run | undefined {
-    for (let run = this.eldest; run !== undefined; run = run.newer) if (of === undefined || run.of === of) return run
-    return undefined
+    if (this.settings.policy !== "dropOldest") return
+    const { of } = run
+    run.elder = of.youngest
+    if (of.youngest === undefined) of.eldest = run
+    else of.youngest.younger = run
+    of.youngest = run
   }
 
   leave(run: Runs.Run): void {
+    this.part(run)
+    if (this.settings.policy !== "dropOldest") return
+    const { elder, of, younger } = run
+    if (elder === undefined) of.eldest = younger
+    else elder.younger = younger
+    if (younger === undefined) of.youngest = elder
+    else younger.elder = elder
+    run.elder = undefined
+    run.younger = undefined
+  }
+
+  private part(run: Runs.Run): void {
     const { newer, older } = run
     if (older === undefined) this.eldest = newer
     else older.newer = newer

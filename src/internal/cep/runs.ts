@@ -25,6 +25,9 @@ export interface Run {
   /** Its neighbours among all runs, oldest first. */
   older: Run | undefined
   newer: Run | undefined
+  /** Its neighbours among those of its key, where the oldest may have to make room. */
+  elder: Run | undefined
+  younger: Run | undefined
 }
 
 /** Whether a run goes on to wait. */
@@ -54,7 +57,9 @@ export const run = (
     dead: false,
     due: Infinity,
     older: undefined,
-    newer: undefined
+    newer: undefined,
+    elder: undefined,
+    younger: undefined
   }
 }
 
@@ -85,6 +90,9 @@ interface Bucket {
 export class Runs {
   readonly key: string
   readonly buckets: Array<Bucket> = []
+  /** Of its runs, where the oldest may have to make room. */
+  eldest: Run | undefined
+  youngest: Run | undefined
   held: Array<Held> = []
   floor = 0
   moment = 0
