@@ -83,20 +83,48 @@ describe("Aggregation", () => {
     )
   })
 
-  it("the most frequent of many are never missed, and counted at most a share too high", () => {
-    const top = Aggregation.mostFrequent(1, (word: string) => word, { capacity: 10 })
-    FastCheck.assert(
-      FastCheck.property(FastCheck.array(FastCheck.integer({ min: 0, max: 200 }), { maxLength: 200 }), (noise) => {
-        const words = noise.flatMap((word) => [`w${word}`, "often"])
-        const halves = [words.slice(0, words.length / 3), words.slice(words.length / 3)]
-        const [found] = top.result(top.merge(all(top, halves[0]!), all(top, halves[1]!)))
-        if (words.length === 0) return assert.isUndefined(found)
-        assert.strictEqual(found![0], "often")
-        assert.isAtLeast(found![1], noise.length)
-        assert.isAtMost(found![1], noise.length + (2 * words.length) / 10)
-      }),
-      { numRuns: 200, seed: 32 }
+  it("the most frequent of many are never missed, and counted too high by their share of the capacity at most", () => {
+    // a few come often and many seldom, in groups that are merged in any order
+    const word = FastCheck.oneof(
+      { weight: 3, arbitrary: FastCheck.nat(3) },
+      { weight: 2, arbitrary: FastCheck.nat(12) },
+      { weight: 2, arbitrary: FastCheck.nat(200) }
+    ).map((word) => `w${word}`)
+    const groups = FastCheck.array(
+      FastCheck.record({ words: FastCheck.array(word, { maxLength: 80 }), left: FastCheck.boolean() }),
+      { minLength: 1, maxLength: 6 }
     )
+    let beyond = 0
+    FastCheck.assert(
+      FastCheck.property(groups, FastCheck.integer({ min: 2, max: 12 }), word, (groups, capacity, more) => {
+        const top = Aggregation.mostFrequent(capacity, (word: string) => word, { capacity })
+        const merged = groups.reduce((state, { left, words }) => {
+          const other = all(top, words)
+          return left ? top.merge(state, other) : top.merge(other, state)
+        }, top.empty())
+        // and goes on after it was merged
+        const state = [more, "often", more, "often"].reduce(top.add, merged)
+        const words = [...groups.flatMap(({ words }) => words), more, "often", more, "often"]
+        const found = new Map(top.result(state))
+        const share = words.length / capacity
+        if (new Set(words).size > capacity) beyond++
+        assert.isAtMost(found.size, capacity)
+        for (const word of new Set(words)) {
+          const count = words.filter((other) => other === word).length
+          const told = found.get(word)
+          if (count > share || new Set(words).size <= capacity) assert.isDefined(told, word)
+          if (told === undefined) continue
+          assert.isAtLeast(told, count)
+          assert.isAtMost(told, new Set(words).size <= capacity ? count : count + share)
+        }
+        assert.deepStrictEqual(
+          top.result(state),
+          [...top.result(state)].sort(([a, first], [b, second]) => second - first || (a < b ? -1 : 1))
+        )
+      }),
+      { numRuns: 400, seed: 32 }
+    )
+    assert.isAbove(beyond, 200)
   })
 
   it("the largest, first come first", () => {
