@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import { OperationRefused } from "../../saga/SagaError.ts"
 import * as Journal from "../../saga/SagaJournal.ts"
 import type { By, Resolution, Told } from "../../saga/SagaEngine.ts"
-import { activity, pivotState, type SagaState, whole } from "./machine.ts"
+import { type Activity, activity, isHeld, mayReopen, pivotState, type SagaState, whole } from "./machine.ts"
 
 export interface Command<A, E> {
   /** What is to be journaled, if anything. */
@@ -21,7 +21,9 @@ export const signal = (slot: string, value: unknown): Command<Told, never> => {
   const missed = (state: SagaState): boolean => {
     const waiting = Array.from(HashMap.values(state.activities))
       .filter((each) => each.signal === slot && each.round === state.round)
-    return waiting.length > 0 && waiting.every((each) => each.state === "failed" || each.state === "lost")
+    // One that was cut off is waited for again once a person has the saga go on.
+    const over = (each: Activity) => each.state === "failed" || (each.state === "lost" && !isHeld(state))
+    return waiting.length > 0 && waiting.every(over)
   }
   const late = (state: SagaState): boolean => state.ended !== undefined || state.decision !== undefined || missed(state)
   const told = (state: SagaState): Told | undefined =>
@@ -95,15 +97,12 @@ export const resolve = (by: By & { readonly step: string } & Resolution): Comman
       if (step === undefined) return "noSuchStep"
       const stuck = intervention(state, by.step)
       if (stuck !== undefined) return stuck.reason === "compensationFailed" ? "notNeeded" : undefined
-      switch (whole(state)) {
-        case "suspended":
-          return step.state === "failed" || step.state === "lost" ? undefined : "notNeeded"
-        // What a person has said, and the step cannot have come to, may be said again.
-        case "definitionMismatch":
-          return state.acts.some((said) => said.act === "resolve" && said.step === by.step) ? undefined : "notNeeded"
-        default:
-          return "notNeeded"
-      }
+      if (isHeld(state) && mayReopen(state, step)) return undefined
+      // What a person has said, and the step cannot have come to, may be said again.
+      return whole(state) === "definitionMismatch" &&
+          state.acts.some((said) => said.act === "resolve" && said.step === by.step)
+        ? undefined
+        : "notNeeded"
     },
     "failure" in by
       ? { failure: { kind: "error", message: `resolved by ${by.by}`, codec: "json", value: by.failure } }

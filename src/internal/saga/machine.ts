@@ -205,43 +205,61 @@ export const inOrder = (state: SagaState): ReadonlyArray<Activity> =>
   Array.from(HashMap.values(state.activities)).sort((a, b) => a.seq - b.seq)
 
 /** What failed or was lost at the end of the journal, with nothing begun after it, is to be tried again. */
-const reopenTail = (state: SagaState): SagaState => {
+const reopenTail = (state: SagaState, at: number): SagaState => {
   const all = inOrder(state).filter((each) => each.round === state.round)
   const last = all.at(-1)?.seq ?? 0
   let next = state
   for (const each of all) {
-    if ((each.state === "failed" || each.state === "lost") && each.outcome > last) next = reopen(next, each.id)
+    if (mayReopen(state, each) && each.outcome > last) next = reopen(next, each.id, at)
   }
   return next
 }
 
-const reopen = (state: SagaState, id: string): SagaState =>
-  change(state, id, (before) => ({
+/** Whether a person may have something tried again, or say what it came to: what was undone since stays so. */
+export const mayReopen = (state: SagaState, each: Activity): boolean =>
+  (each.state === "failed" || each.state === "lost") && each.compensation.state === "registered" &&
+  !HashSet.some(state.nested, (nested) => each.id.startsWith(`${nested}/`))
+
+const reopen = (state: SagaState, id: string, at: number): SagaState => {
+  const signal = activity(state, id)?.signal
+  const heard = signal === undefined ? undefined : Option.getOrUndefined(HashMap.get(state.signals, signal))
+  if (heard !== undefined) return settle(state, id, at, { state: "done", value: heard.value })
+  return change(state, id, (before) => ({
     state: "reopened",
     tainted: true,
     position: undefined,
-    due: undefined,
+    // A wait that was cut off goes on until it would have; a limit that has passed is none any more.
+    due: before.state === "lost" ? before.due : undefined,
     outcome: 0,
-    endedAt: undefined,
-    attempts: before.attempts
+    endedAt: undefined
   }))
+}
+
+/** Whether something that is waited for is to come yet. */
+export const isAwaited = ({ state }: Activity): boolean => state === "running" || state === "reopened"
 
 /** Whether a failure is an answer: of what took too long, or of what a crash cut off, nobody knows what it did. */
 const answers = ({ kind }: Failure): boolean => kind === "error" || kind === "defect"
 
 type Acted = Extract<JournalEvent, { readonly _tag: "SagaOperatorActed" }>
 
-const retried = (state: SagaState, step: string | undefined): SagaState => {
+/** Whether the saga has failed, and stands with all that it did. */
+export const isHeld = (state: SagaState): boolean => {
+  const why = whole(state)
+  return why === "suspended" || why === "failedAfterPivot"
+}
+
+const retried = (state: SagaState, step: string | undefined, at: number): SagaState => {
   let next = state
   for (const [subject, intervention] of HashMap.toEntries(state.interventions)) {
     if (step !== undefined && subject !== step) continue
     next = { ...next, interventions: HashMap.remove(next.interventions, subject) }
-    if (subject === "") next = intervention.reason === "suspended" ? reopenTail(next) : next
+    if (subject === "") next = isHeld(state) ? reopenTail(next, at) : next
     else if (intervention.reason === "compensationFailed") {
       next = change(next, subject, (before) => ({
         compensation: { ...before.compensation, state: "registered", position: undefined, due: undefined }
       }))
-    } else next = reopen(next, subject)
+    } else next = reopen(next, subject, at)
   }
   return next
 }
@@ -258,13 +276,13 @@ const acted = (state: SagaState, event: Acted, at: number): SagaState => {
         interventions: pivotState(next) === "open" ? next.interventions : HashMap.empty()
       }
     case "retry":
-      return retried(next, step)
+      return retried(next, step, at)
     case "skip":
       return change(withoutIntervention(next, step), step!, (before) => ({
         compensation: { ...before.compensation, state: "skipped" }
       }))
     case "resolve": {
-      const suspended = whole(next) === "suspended"
+      const held = isHeld(next)
       const settled = settle(
         withoutIntervention(withoutIntervention(next, step), undefined),
         step!,
@@ -273,14 +291,14 @@ const acted = (state: SagaState, event: Acted, at: number): SagaState => {
           ? { state: "done", done: true, value: event.value, failure: undefined }
           : { state: "failed", done: false, failure: event.failure, noEffect: false }
       )
-      return suspended ? reopenOthers(settled, step!) : settled
+      return held ? reopenOthers(settled, step!, at) : settled
     }
   }
 }
 
-const reopenOthers = (state: SagaState, but: string): SagaState => {
+const reopenOthers = (state: SagaState, but: string, at: number): SagaState => {
   const kept = activity(state, but)
-  const next = reopenTail(state)
+  const next = reopenTail(state, at)
   return kept === undefined ? next : { ...next, activities: HashMap.set(next.activities, but, kept) }
 }
 
@@ -399,7 +417,11 @@ export const apply = (before: SagaState, event: JournalEvent, at: number): SagaS
       })
     case "SagaStepLost":
       // Nobody is needed for it any more.
-      return settle(withoutIntervention(state, event.step), event.step, at, { state: "lost" })
+      return change(withoutIntervention(state, event.step), event.step, () => ({
+        state: "lost",
+        outcome: state.version,
+        endedAt: at
+      }))
     case "SagaTimerSet":
       return begin(state, event, at, { kind: "sleep", due: event.due })
     case "SagaTimerFired":
@@ -416,16 +438,18 @@ export const apply = (before: SagaState, event: JournalEvent, at: number): SagaS
         signals: HashMap.set(state.signals, event.signal, { seq: state.version, at, value: event.value })
       }
       for (const each of HashMap.values(state.activities)) {
-        if (each.signal === event.signal && each.state === "running") {
+        if (each.signal === event.signal && isAwaited(each)) {
           next = settle(next, each.id, at, { state: "done", value: event.value })
         }
       }
       return next
     }
-    case "SagaSignalLimitPassed":
-      return activity(state, event.step)?.state === "running"
+    case "SagaSignalLimitPassed": {
+      const awaited = activity(state, event.step)
+      return awaited !== undefined && isAwaited(awaited)
         ? settle(state, event.step, at, { state: "failed", noEffect: true })
         : state
+    }
     case "SagaNestedDecided":
       return { ...state, nested: HashSet.add(state.nested, event.nested) }
     case "SagaDecided":

@@ -32,13 +32,15 @@ const stepOf = (each: Activity): Step => {
     name: each.name,
     kind: each.kind,
     round: each.round,
-    state: each.state === "reopened" ? "running" : each.state === "stuck" || (open(each) && waits(each))
+    state: each.state === "stuck" || (open(each) && waits(each))
       ? "waiting"
+      : each.state === "reopened"
+      ? "running"
       : each.state as Step["state"],
     attempts: each.attempts,
     begunAt: each.begunAt,
     endedAt: each.endedAt,
-    due: each.due ?? compensation.due,
+    due: (open(each) ? each.due : undefined) ?? compensation.due,
     value: each.value,
     failure: each.failure,
     compensation: none ? "none" : compensation.state,

@@ -9,6 +9,7 @@ import * as Journal from "../../saga/SagaJournal.ts"
 import { begin, claim, held, invalid, orLost, type Restore, turn } from "./activity.ts"
 import * as Body from "./body.ts"
 import { signalSlot } from "./identity.ts"
+import { isAwaited } from "./machine.ts"
 import type { Runner } from "./runner.ts"
 
 const millisOf = (duration: Duration.DurationInput): number | undefined =>
@@ -119,7 +120,7 @@ const signalled = (
             runner.until(due),
             runner.note(
               [Journal.SignalLimitPassed({ step: id, signal: known.signal! })],
-              () => !runner.blocked() && runner.activity(id)?.state === "running"
+              () => !runner.blocked() && isAwaited(runner.activity(id)!)
             )
           )
         )
