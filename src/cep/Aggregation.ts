@@ -8,6 +8,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as DDSketch from "../internal/ddSketch.ts"
+import { AnyNumber, TextOrNumber } from "../internal/numberSchema.ts"
 import * as SpaceSaving from "../internal/cep/spaceSaving.ts"
 
 /**
@@ -107,7 +108,7 @@ export const sum = <A>(of: (value: A) => number): Aggregation<A, number, number>
     add: (state, value) => state + of(value),
     merge: (left, right) => left + right,
     result: itself,
-    state: Schema.Number
+    state: AnyNumber
   })
 
 const extreme = <A>(
@@ -119,7 +120,7 @@ const extreme = <A>(
     add: (state, value) => state === null ? of(value) : pick(state, of(value)),
     merge: (left, right) => left === null ? right : right === null ? left : pick(left, right),
     result: (state) => state ?? undefined,
-    state: Schema.NullOr(Schema.Number)
+    state: Schema.NullOr(AnyNumber)
   })
 
 /**
@@ -152,10 +153,10 @@ export interface Moments {
   readonly squares: number
 }
 
-const Moments: Schema.Schema<Moments> = Schema.Struct({
+const Moments: Schema.Schema<Moments, any> = Schema.Struct({
   count: Schema.Number,
-  mean: Schema.Number,
-  squares: Schema.Number
+  mean: AnyNumber,
+  squares: AnyNumber
 })
 
 const moments = <A>(of: (value: A) => number, result: (state: Moments) => number | undefined) =>
@@ -263,7 +264,7 @@ export const distinct = <A>(
     },
     result: (state) => state.size,
     copy: (state) => new Set(state),
-    state: Schema.Set(Schema.Union(Schema.String, Schema.Number))
+    state: Schema.Set(TextOrNumber)
   })
 
 /**

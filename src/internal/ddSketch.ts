@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { AnyNumber } from "./numberSchema.ts"
 
 /**
  * A DDSketch: how many numbers fell into each bucket, whose bounds grow by a factor. Bucket `i` holds what is above
@@ -64,7 +65,8 @@ const more = <K>(counts: Map<K, number>, key: K, by: number): void => {
   counts.set(key, (counts.get(key) ?? 0) + by)
 }
 
-const Buckets = Schema.Map({ key: Schema.Number, value: Schema.Number })
+/** The bucket of what is infinite is infinite, too. */
+const Buckets = Schema.Map({ key: AnyNumber, value: Schema.Number })
 
 export const Stored: Schema.Schema<Sketch, any> = Schema.mutable(
   Schema.Struct({ zeros: Schema.Number, above: Buckets, below: Buckets })

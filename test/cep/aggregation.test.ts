@@ -163,6 +163,40 @@ describe("Aggregation", () => {
     )
   })
 
+  it("any number at all is stored and loaded, also what JSON has no word for, and goes on as it would have", () => {
+    const odd = FastCheck.oneof(
+      FastCheck.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 0, 1.7e308, -1.7e308),
+      FastCheck.double()
+    )
+    const some = FastCheck.array(odd, { maxLength: 6 })
+    const aggregations: ReadonlyArray<Aggregation.Aggregation<number, any, unknown>> = [
+      Aggregation.sum(of),
+      Aggregation.min(of),
+      Aggregation.max(of),
+      Aggregation.mean(of),
+      Aggregation.variance(of),
+      Aggregation.quantiles(of, [0, 0.5, 1]),
+      Aggregation.distinct((value: number) => Number.isInteger(value) ? `${value}` : value),
+      Aggregation.distinct((value: number) => Math.abs(value) < 9 ? String(Number.NaN) : value)
+    ]
+    for (const aggregation of aggregations) {
+      FastCheck.assert(
+        FastCheck.property(some, some, (before, after) => {
+          const state = all(aggregation, before)
+          const stored = JSON.parse(JSON.stringify(Schema.encodeSync(aggregation.state)(state)))
+          const loaded = Schema.decodeUnknownSync(aggregation.state)(stored)
+          assert.deepStrictEqual(aggregation.result(loaded), aggregation.result(state))
+          const more = all(aggregation, after)
+          assert.deepStrictEqual(
+            aggregation.result(aggregation.merge(after.reduce(aggregation.add, loaded), more)),
+            aggregation.result(aggregation.merge(after.reduce(aggregation.add, aggregation.copy(state)), more))
+          )
+        }),
+        { numRuns: 100, seed: 33 }
+      )
+    }
+  })
+
   it("a sketch of a million numbers stays small", () => {
     const sketch = Aggregation.quantiles(of, [0.5])
     const state = sketch.empty()
