@@ -12,16 +12,8 @@ import { ok, strictEqual } from "node:assert/strict"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
+import { liveHeap } from "../support/liveHeap.ts"
 import * as Soak from "../support/soak.ts"
-
-setFlagsFromString("--expose-gc")
-const collect = runInNewContext("gc") as () => void
-const heapUsed = (): number => {
-  collect()
-  return process.memoryUsage().heapUsed
-}
 
 const directory = mkdtempSync(join(tmpdir(), "skald-"))
 const backlog = Soak.times(100_000)
@@ -61,14 +53,14 @@ const workOff = (published: number) =>
     const orders = Publisher.make([Placed])
     const subscription = { events: [Placed], concurrency: 8 } as const
     yield* Effect.scoped(Subscription.run("s", { ...subscription, handler: () => Effect.void }))
-    const before = heapUsed()
+    const before = liveHeap()
     const page = 10_000
     for (let n = 0; n < published; n += page) {
       yield* orders.publishAll(Array.from({ length: page }, (_, at) => Placed({ order: "o", amount: n + at })))
       // vitest wants to be answered now and then
       yield* Effect.sleep("1 millis")
     }
-    const full = heapUsed() - before
+    const full = liveHeap() - before
     const each = full / published
     const beyond: Array<number> = []
     const above: Array<number> = [full]
@@ -81,7 +73,7 @@ const workOff = (published: number) =>
         const counted = Effect.sync(() => {
           // of what is left, and of what the bus remembers for those who begin with the earliest
           if (seen % (published / 10) === 0) {
-            above.push(heapUsed() - before)
+            above.push(liveHeap() - before)
             beyond.push(above[above.length - 1]! - each * (published - seen))
           }
           sum += amount
@@ -92,7 +84,7 @@ const workOff = (published: number) =>
     })
     yield* Deferred.await(done)
     strictEqual(sum, published * (published - 1) / 2)
-    const left = heapUsed() - before
+    const left = liveHeap() - before
     return { highest: Math.max(...above, left), each, left, most: Math.max(...beyond, left) }
   }))
 

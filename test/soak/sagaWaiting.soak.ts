@@ -4,8 +4,7 @@ import * as Saga from "effect-skald/saga/Saga"
 import * as SagaEngine from "effect-skald/saga/SagaEngine"
 import * as Sqlite from "effect-skald/store/Sqlite"
 import { Effect, Layer, Schema } from "effect"
-import * as v8 from "node:v8"
-import * as vm from "node:vm"
+import { liveHeap } from "../support/liveHeap.ts"
 import * as Soak from "../support/soak.ts"
 import { tempFile } from "../support/tempDirectory.ts"
 
@@ -20,15 +19,12 @@ const Waits = Saga.make("waits", {
 /** What may stay in memory of a saga that waits, in bytes: its entry in the index, and its place among those let go. */
 const most = 2_048
 
-v8.setFlagsFromString("--expose-gc")
-const collect: () => void = vm.runInNewContext("gc")
-
 const heap = Effect.gen(function*() {
   for (let pass = 0; pass < 4; pass++) {
-    collect()
+    liveHeap()
     yield* Effect.sleep("50 millis")
   }
-  return process.memoryUsage().heapUsed
+  return liveHeap()
 })
 
 const each = <E, R>(ns: ReadonlyArray<number>, one: (n: number) => Effect.Effect<unknown, E, R>) =>

@@ -27,8 +27,7 @@ import {
 import { execFileSync } from "node:child_process"
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
+import { liveHeap } from "../support/liveHeap.ts"
 import { tempDirectory, tempFile } from "../support/tempDirectory.ts"
 
 /** Opens a fresh file; one table with a deferred foreign key, so that a COMMIT can be made to fail. */
@@ -68,16 +67,6 @@ const failureOf = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(effec
 const settle = Effect.yieldNow({ priority: 100 }).pipe(Effect.repeatN(20))
 
 const provoke = "boom" as const
-
-/** What the heap holds without its garbage. */
-const liveHeap = (() => {
-  setFlagsFromString("--expose-gc")
-  const collect = runInNewContext("gc") as () => void
-  return () => {
-    collect()
-    return process.memoryUsage().heapUsed
-  }
-})()
 
 /** Makes a fiber give way before the operations that `gives` picks, as a full time slice does at any of them. */
 const givingWay = (gives: (operation: number) => boolean) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
