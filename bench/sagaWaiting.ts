@@ -5,14 +5,9 @@
  */
 import * as Saga from "effect-skald/saga/Saga"
 import * as SagaEngine from "effect-skald/saga/SagaEngine"
-import * as Postgres from "effect-skald/store/Postgres"
-import * as Sqlite from "effect-skald/store/Sqlite"
-import { Duration, Effect, Layer, Redacted, Schema } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { Duration, Effect, Layer, Schema } from "effect"
 import * as Kit from "./kit.ts"
-import { create, drop, server } from "./support/postgresServer.ts"
+import { onEach } from "./support/storePlaces.ts"
 
 const count = process.argv.includes("--quick") ? 1_000 : 10_000
 
@@ -103,23 +98,7 @@ const measure = Effect.gen(function*() {
   }))
 })
 
-const onSqlite = Effect.acquireUseRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "skald-"))),
-  (directory) => Effect.provide(measure, Layer.orDie(Sqlite.layerFile({ filename: join(directory, "waiting.db") }))),
-  (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
-)
-
-const onPostgres = Effect.acquireUseRelease(
-  Effect.promise(create),
-  (url) => Effect.provide(measure, Layer.orDie(Postgres.layerServer({ url: Redacted.make(url), maxConnections: 10 }))),
-  (url) => Effect.promise(() => drop(url))
-)
-
-const places = [["SQLite", onSqlite] as const, ...(server === "" ? [] : [["PostgreSQL", onPostgres] as const])]
-
-export default places.flatMap(([name, run]) => {
-  let ran: Promise<Effect.Effect.Success<typeof measure>> | undefined
-  const once = () => ran ??= Effect.runPromise(run)
+export default onEach(measure).flatMap(([name, once]) => {
   const sagas = `${count.toLocaleString("en-US")} waiting sagas`
   const told = { rounds: 1, warmups: 0 }
   return [
