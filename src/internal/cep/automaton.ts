@@ -82,7 +82,7 @@ export class Automaton {
 
   constructor(program: Compile.Program, tags: Iterable<string>) {
     this.program = program
-    this.steps = [...program.shapes.keys()]
+    this.steps = program.shapes.steps
     for (const tag of tags) this.tags.set(tag, this.names.push(tag) - 1)
   }
 

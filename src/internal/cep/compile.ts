@@ -81,7 +81,7 @@ export interface Bounded {
 
 export interface Program {
   readonly root: State
-  readonly shapes: ReadonlyMap<string, Element.Shape>
+  readonly shapes: Element.Shapes
   readonly window: number
   readonly skip: Element.Skip
   /** Every state, in the order in which they are numbered; limited, where loops are long. */
@@ -135,7 +135,7 @@ const both = (left: Options, right: Options): Options => ({
 export const compile = (definition: Element.Definition): Program => {
   const shapes = Element.shapesOf(definition.elements)
   // where no list is there before it has an event, what is bound is what was, and one event more
-  const grows = [...shapes.values()].every(({ always }) => always === false)
+  const grows = shapes.empty.length === 0
   const empty = Element.bind(shapes, [])
   const boundOf = (path: Path | undefined): Record<string, unknown> => {
     if (path === undefined) return empty
@@ -143,7 +143,7 @@ export const compile = (definition: Element.Definition): Program => {
     return path.bound
   }
   const grown = ({ before, event, step }: Path): Record<string, unknown> => {
-    const many = shapes.get(step)?.many === true
+    const many = shapes.many.has(step)
     if (before === undefined) return { [step]: many ? [event] : event }
     const soFar = boundOf(before)
     const own = soFar[step]

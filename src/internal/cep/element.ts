@@ -144,24 +144,26 @@ export const describe = (element: Element): string => {
   }
 }
 
-/** How the events of a step are shown in a match. */
-export interface Shape {
-  readonly many: boolean
-  /** A list that is there though it is empty: always, or once one of these steps has taken an event. */
-  readonly always: boolean | ReadonlyArray<string>
+/** How the events of each step are shown in a match. */
+export interface Shapes {
+  readonly steps: ReadonlyArray<string>
+  /** The steps that are shown as lists. */
+  readonly many: ReadonlySet<string>
+  /** Lists that are there though they are empty: always, or once one of some steps has taken an event. */
+  readonly empty: ReadonlyArray<readonly [step: string, when: true | ReadonlyArray<string>]>
 }
 
-/** The shape of each step of a pattern. */
-export const shapesOf = (elements: ReadonlyArray<Element>): ReadonlyMap<string, Shape> => {
-  const shapes = new Map<string, Shape>()
+/** The shapes of the steps of a pattern. */
+export const shapesOf = (elements: ReadonlyArray<Element>): Shapes => {
+  const shapes = new Map<string, { readonly many: boolean; readonly empty: boolean | ReadonlyArray<string> }>()
   const walk = (elements: ReadonlyArray<Element>, repeated: boolean, scope: ReadonlyArray<string> | true): void => {
     for (const element of elements) {
       switch (element._tag) {
         case "Negation":
           break
         case "Step": {
-          const always = repeated || (!element.optional && element.times?.min === 0)
-          shapes.set(element.name, { many: repeated || element.times !== undefined, always: always && scope })
+          const empty = repeated || (!element.optional && element.times?.min === 0)
+          shapes.set(element.name, { many: repeated || element.times !== undefined, empty: empty && scope })
           break
         }
         case "Group":
@@ -180,23 +182,27 @@ export const shapesOf = (elements: ReadonlyArray<Element>): ReadonlyMap<string, 
     }
   }
   walk(elements, false, true)
-  return shapes
+  const all = [...shapes]
+  return {
+    steps: [...shapes.keys()],
+    many: new Set(all.flatMap(([step, { many }]) => many ? [step] : [])),
+    empty: all.flatMap(([step, { empty }]) => empty === false ? [] : [[step, empty] as const])
+  }
 }
 
 /** What a list of taken events binds, step by step. */
 export const bind = (
-  shapes: ReadonlyMap<string, Shape>,
+  { empty, many }: Shapes,
   taken: ReadonlyArray<{ readonly step: string; readonly event: unknown }>
 ): Record<string, unknown> => {
   const bound: Record<string, unknown> = {}
   for (const { event, step } of taken) {
-    if (shapes.get(step)?.many !== true) bound[step] = event
+    if (!many.has(step)) bound[step] = event
     else if (step in bound) (bound[step] as Array<unknown>).push(event)
     else bound[step] = [event]
   }
-  for (const [step, { always }] of shapes) {
-    if (step in bound || always === false) continue
-    if (always === true || always.some((other) => other in bound)) bound[step] = []
+  for (const [step, when] of empty) {
+    if (!(step in bound) && (when === true || when.some((other) => other in bound))) bound[step] = []
   }
   return bound
 }

@@ -172,7 +172,7 @@ export const read = (
   from: Snapshot
 ): Read => {
   const states = statesOf(program, from)
-  const table = Nodes.empty([...program.shapes.keys()], from.nodes.length)
+  const table = Nodes.empty(program.shapes.steps, from.nodes.length)
   const missing = () => new RangeError("the snapshot misses what a set is made of")
   for (const { event, left, right, step } of from.nodes) {
     const taken = from.events[event]

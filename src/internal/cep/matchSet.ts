@@ -18,9 +18,9 @@ export const taken = <Ev>(run: Engine.Run): ReadonlyArray<Taken<Ev>> => {
 
 /** The matches of a moment, one by one or as a set. */
 export class Matches<B, Ev> implements MatchSet<B, Ev> {
-  private readonly shapes: ReadonlyMap<string, Element.Shape>
+  private readonly shapes: Element.Shapes
   private readonly of: ReadonlyArray<Engine.Run> | Set
-  constructor(shapes: ReadonlyMap<string, Element.Shape>, of: ReadonlyArray<Engine.Run> | Set) {
+  constructor(shapes: Element.Shapes, of: ReadonlyArray<Engine.Run> | Set) {
     this.shapes = shapes
     this.of = of
   }

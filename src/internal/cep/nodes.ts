@@ -109,9 +109,8 @@ export class Table {
 
   /** Once nothing of it can be reached any more: lets go of the events, unless somebody else may reach them. */
   clear(): void {
-    if (this.lent || this.size === 0) return
-    this.size = 0
-    this.events.length = 0
+    if (this.lent) return
+    while (this.size > 0) this.events[--this.size] = undefined
   }
 
   taken(node: Node): Taken | undefined {

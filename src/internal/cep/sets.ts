@@ -76,6 +76,8 @@ export class Sets {
   table: Table
   private held = 0
   private readonly keys: Map<string, Keyed> = new Map()
+  /** That of the name "", which may be the only one. */
+  private unnamed: Keyed | undefined
   private readonly settings: Compile.Bounded
   private readonly host: Host
   private readonly window: number
@@ -103,7 +105,8 @@ export class Sets {
     const { automaton } = this
     const tag = automaton.tags.get(event._tag) ?? 0
     const begin = automaton.begin(tag, event, seq)
-    let of = this.keys.get(key)
+    // where events have no keys, that of all is not looked up for each
+    let of = key === "" ? this.unnamed : this.keys.get(key)
     if (of === undefined || of.gone) {
       if (begin.idle) return
       this.needs = 0
@@ -293,6 +296,7 @@ export class Sets {
     const of = this.spare.pop() ?? new Keyed()
     of.key = key
     this.keys.set(key, of)
+    if (key === "") this.unnamed = of
     return of
   }
 
@@ -319,6 +323,7 @@ export class Sets {
     for (const of of this.keys.values()) {
       if (!of.gone) continue
       this.keys.delete(of.key)
+      if (of === this.unnamed) this.unnamed = undefined
       if (this.spare.length < spares) this.spare.push(of)
     }
   }
