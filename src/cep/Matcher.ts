@@ -7,10 +7,12 @@
  *
  * @since 0.1.0
  */
+import * as Arr from "effect/Array"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
+import { Fault, InvalidInput } from "../event/InvalidInput.ts"
 import type * as Machine from "../event/Machine.ts"
 import * as Compile from "../internal/cep/compile.ts"
 import * as Engine from "../internal/cep/engine.ts"
@@ -166,7 +168,8 @@ export interface MatchSet<B, Ev> extends Iterable<Found<B, Ev>> {
 
 /**
  * What a matcher answers: matches; a partial match whose time is over; an event that came too late; a partial match for
- * which there was no room; and that it has failed, after which it answers nothing more.
+ * which there was no room; and that it has failed, after which it answers nothing more. An event whose time is no finite
+ * number is late, too.
  *
  * It fails when there is no room and the policy is `fail`, or when a skip strategy has nowhere to go; `events` are those of the
  * partial match that was to be added, or of the match after which it was to be skipped.
@@ -275,7 +278,7 @@ export class SnapshotMismatch
  * A matcher of a pattern.
  *
  * Throws `InvalidPattern` if the pattern is not legal as a whole (`Pattern.check`), and if it asks for time and there is no
- * `timestamp`.
+ * `timestamp`; and `InvalidInput` for caps that are not whole numbers, 1 or more (or infinite).
  *
  * @example
  * ```ts
@@ -309,6 +312,13 @@ export const make = <B, Ev>(pattern: Pattern.Pattern<B, Ev>, options: Options<Ev
       problem: "asks for time, which needs a `timestamp`"
     })
   }
+  const faults = (["maxPartialMatchesPerKey", "maxPartialMatches"] as const).flatMap((path) => {
+    const cap = options[path]
+    return cap === undefined || cap === Number.POSITIVE_INFINITY || (Number.isSafeInteger(cap) && cap > 0)
+      ? []
+      : [new Fault({ path, problem: `must be a whole number, 1 or more, got ${cap}` })]
+  })
+  if (Arr.isNonEmptyArray(faults)) throw new InvalidInput({ faults })
   const tier: Tier = options.tier === "runs"
     ? { name: "runs", why: "the options ask for it" }
     : tierOf(definition, { timedOut: options.timedOut === true })

@@ -118,6 +118,22 @@ describe("Matcher: a negation at the end", () => {
 })
 
 describe("Matcher: caps", () => {
+  it("that are no whole numbers above 0 are refused, all at once", () => {
+    const make = (maxPartialMatches: number, maxPartialMatchesPerKey?: number) => () =>
+      Matcher.make(pattern("A -> B"), { maxPartialMatches, maxPartialMatchesPerKey })
+    for (const cap of [0, -1, 1.5, Number.NaN]) {
+      assert.throws(make(cap), `maxPartialMatches: must be a whole number, 1 or more, got ${cap}`)
+    }
+    assert.throws(
+      make(0, 0.5),
+      [
+        "maxPartialMatchesPerKey: must be a whole number, 1 or more, got 0.5",
+        "maxPartialMatches: must be a whole number, 1 or more, got 0"
+      ].join("\n")
+    )
+    assert.doesNotThrow(make(1, Number.POSITIVE_INFINITY))
+  })
+
   const run = (options: Matcher.Options<Any>) => {
     const session = Matcher.open(Matcher.make(pattern("A -> B"), { keyBy, ...options }))
     const outputs = session.push([

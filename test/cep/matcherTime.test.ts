@@ -136,6 +136,23 @@ describe("Matcher: lateness", () => {
     assert.deepInclude(session.stats(), { late: 2, events: 7, matches: 2 })
   })
 
+  it("an event whose time is no finite number is late, and time does not end with it", () => {
+    const times = [Number.NaN, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
+    for (const lateness of [0, 5, Number.POSITIVE_INFINITY]) {
+      for (const tier of [undefined, "runs"] as const) {
+        const matcher = Matcher.make(pattern("A -> B within 10 ms"), { timestamp, lateness, tier })
+        const session = Matcher.open(matcher)
+        const late = times.map((time) => `late ${time}`)
+        assert.deepStrictEqual(lines(session.push(times.map((at) => A({ at })))), late)
+        assert.deepStrictEqual(lines(session.push([A({ at: 1 }), B({ at: Infinity }), B({ at: 3 })])).slice(0, 1), [
+          "late Infinity"
+        ])
+        session.advance(9)
+        assert.deepInclude(session.stats(), { events: 6, late: 4, matches: 1 })
+      }
+    }
+  })
+
   it("without time, events are taken as they come, and the same event twice is two events", () => {
     const session = Matcher.open(Matcher.make(pattern("A -> A")))
     const twice = A({ at: 1 })

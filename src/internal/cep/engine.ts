@@ -97,7 +97,8 @@ export class Engine {
       if (this.failed) break
       this.counts.events++
       const time = timestamp === undefined ? 0 : timestamp(event)
-      if (!(time > this.closed) || !(time >= this.newest - lateness)) {
+      // with an event that is infinitely far ahead all others would be late
+      if (!(time > this.closed) || !(time >= this.newest - lateness) || time === Number.POSITIVE_INFINITY) {
         this.counts.late++
         this.outputs.push({ _tag: "Late", event })
         continue
