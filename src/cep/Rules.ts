@@ -40,6 +40,14 @@ import type { Pattern } from "./Pattern.ts"
 export const defaultMaxMatches = 10_000
 
 /**
+ * How many events of a key a rule looks back on that says `last: true` and no number: 100.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaultLast = 100
+
+/**
  * Of how many events from the bus the rules know that they have taken them: 10,000.
  *
  * @since 0.1.0
@@ -93,9 +101,10 @@ export interface Options<B, Ev, Es extends ReadonlyArray<Event.Any>, E, R>
   /**
    * How many events of a key the rule looks back on: those of a match lie among so many that came one after the other, whatever
    * the time, and what is older is forgotten. The events that are listed count. It takes the place of `within`: a negation at the
-   * end is told with the last of so many events. Caps on partial matches are on those of one key.
+   * end is told with the last of so many events. Caps on partial matches are on those of one key. `true` for {@link defaultLast};
+   * without it events are as old as they may be.
    */
-  readonly last?: number | undefined
+  readonly last?: number | true | undefined
   /** {@link defaultMaxMatches} when not given. */
   readonly maxMatches?: number | undefined
 }
@@ -234,7 +243,7 @@ export const run: {
     if (events === undefined) {
       return yield* Faults.invalid("events", "must be given: the pattern does not tell which types it names")
     }
-    const last: number | undefined = options.last
+    const last: number | undefined = options.last === true ? defaultLast : options.last
     const problem = last === undefined ? undefined : Faults.countProblem(last, 1)
     if (problem !== undefined) return yield* Faults.invalid("last", problem)
     const history = last === undefined ? undefined : History.make<any>(options.pattern, options, last)

@@ -121,6 +121,30 @@ describe("Rules of the last events of a key", () => {
       assert.deepInclude(yield* rules.stats("left"), { events: 6, matches: 1, keys: 0, partialMatches: 0 })
     }).pipe(Effect.provide(base)))
 
+  it.scoped("who names no number has the usual one: what is older by one event is forgotten", () =>
+    Effect.gen(function*() {
+      const rules = yield* Rules.Rules
+      const seen: Array<string> = []
+      yield* Rules.run("usual", {
+        events: [Failed, Login, Read],
+        pattern: Pattern.begin("failed", Failed).pipe(Pattern.followedBy("login", Login)),
+        last: true,
+        keyBy: (event: Any) => event.user,
+        action: ({ failed, login }, { key }) => Effect.sync(() => void seen.push(`${key} ${failed.n} ${login.n}`))
+      })
+      // of two keys by turns, so that events of the other do not count
+      for (const [user, between] of [["a", Rules.defaultLast - 2], ["b", Rules.defaultLast - 1]] as const) {
+        yield* rules.push([Failed({ user, n: 0 })].map(identified))
+        for (let n = 1; n <= between; n++) {
+          yield* rules.push([Read({ user, n }), Read({ user: "other", n })].map(identified))
+        }
+        yield* rules.push([Login({ user, n: between + 1 })].map(identified))
+      }
+      yield* settle
+      assert.deepStrictEqual(seen, [`a 0 ${Rules.defaultLast - 1}`])
+      assert.strictEqual(Rules.defaultLast, 100)
+    }).pipe(Effect.provide(base)))
+
   it.scoped("a count that is none, and a pattern that asks for time as well, are refused", () =>
     Effect.gen(function*() {
       const rule = (last: number, pattern: Pattern.Pattern<any, Any>) =>

@@ -120,6 +120,46 @@ describe("Rules at run time", () => {
       assert.deepInclude(yield* rules.stats("guessed"), { events: 3, undecodable: 1, detected: 1 })
     }).pipe(Effect.provide(base)))
 
+  it.scoped("what is counted is counted of each rule alone", () =>
+    Effect.gen(function*() {
+      const rules = yield* Rules.Rules
+      const named = (
+        name: string,
+        timedOut: boolean,
+        keyBy: (event: { readonly user: string }) => string | undefined
+      ) =>
+        Rules.run(name, {
+          pattern: guessed,
+          timestamp: (event) => event.at,
+          keyBy,
+          timedOut,
+          action: () => Effect.void
+        })
+      yield* named("each", true, ({ user }) => user)
+      yield* named("some", false, ({ user }) => user === "bob" ? undefined : user)
+      yield* Rules.run("logins", {
+        pattern: Pattern.begin("login", Login),
+        timestamp: (event) => event.at,
+        action: () => Effect.void
+      })
+      const of = (user: string, at: number) => ({ id: `${user}${at}`, event: Failed({ user, at }) })
+      yield* rules.push([of("ann", 0), of("bob", 1), of("ann", 2), of("cid", 3), of("ann", 1)])
+      yield* rules.push([{ id: "in", event: Login({ user: "ann", at: 4 }) }, of("dan", 60_001)])
+      const told = { matches: 1, detected: 1, cut: 0, overflowed: 0, undecodable: 0 }
+      // ann's second failure, cid's and dan's still wait; bob's has been out of time since 60,001
+      const waiting = { events: 7, late: 1, keys: 3, partialMatches: 3 }
+      assert.deepInclude(yield* rules.stats("each"), {
+        ...told,
+        ...waiting,
+        unkeyed: 0,
+        timedOut: 1,
+        mostPartialMatches: 4
+      })
+      // held as sets: how many were out of time is not known
+      assert.deepInclude(yield* rules.stats("some"), { ...told, ...waiting, unkeyed: 1, timedOut: undefined })
+      assert.deepInclude(yield* rules.stats("logins"), { ...told, events: 1, late: 0, keys: 0, partialMatches: 0 })
+    }).pipe(Effect.provide(base)))
+
   it.scoped("a rule with no room left says so and goes on without the oldest, or is done", () =>
     Effect.gen(function*() {
       const rules = yield* Rules.Rules
