@@ -92,7 +92,8 @@ export type Input<L, R> =
   | { readonly side: "right"; readonly input: Watermark.FromSource<R> }
 
 /**
- * What a join tells: pairs, what found no partner, what came too late, and what has no number for a time.
+ * What a join tells: pairs, what found no partner, what came too late, and what has no
+ * instant for a time: no number, or one further from 1970 than a `Date` can be.
  *
  * @since 0.1.0
  * @category models

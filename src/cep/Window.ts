@@ -118,7 +118,8 @@ export interface Result<out R> {
 }
 
 /**
- * What a window tells: results; that a result is taken back; an event that came too late; and one whose time is no number.
+ * What a window tells: results; that a result is taken back; an event that came too late; and one whose time is no
+ * instant: no number, or further from 1970 than a `Date` can be.
  *
  * @since 0.1.0
  * @category models

@@ -241,7 +241,12 @@ describe("Join: by example", () => {
 
   it("events of no time are told, and change nothing", () => {
     const session = Join.open(joinOf("full", 5, 5))
-    assert.deepStrictEqual(shown(session.push([event("left", row(1, Number.NaN)), ...ends])), ["Untimed 1"])
+    const times = [Number.NaN, Number.POSITIVE_INFINITY, 1.7e18, Number.NEGATIVE_INFINITY]
+    const rows = times.map((time, id) => event(id % 2 === 0 ? "left" : "right", row(id, time)))
+    assert.deepStrictEqual(shown(session.push(rows)), times.map((_, id) => `Untimed ${id}`))
+    const told = shown(session.push([event("left", row(8, 1)), event("right", row(9, 2)), ...ends]))
+    assert.deepStrictEqual(told, ["8-9"])
+    assert.deepInclude(session.stats(), { untimed: 4, pairs: 1, late: 0 })
   })
 
   it("a bound of no length is refused", () => {

@@ -325,6 +325,21 @@ describe("Window: by example", () => {
     assert.deepInclude(unkeyed.stats(), { events: 1, unkeyed: 1 })
   })
 
+  it("events of a time that is no instant are told, and hold up nothing", () => {
+    const times = [8.64e15 + 1, Number.MAX_SAFE_INTEGER, 1.7e18, -1e17, 1e300, -1e300, Infinity, -Infinity, Number.NaN]
+    const furthest = [-8.64e15, 0, 8.64e15 - 0.5, 8.64e15]
+    for (
+      const shape of [Window.tumbling(10), Window.sliding(30, 7, { offset: 3 }), Window.session(5), Window.count(9)]
+    ) {
+      const session = counts({ shape, lateness: Duration.infinity })
+      const told = session.push([...times, ...furthest].map((time) => at(time)))
+      assert.deepStrictEqual(told.map(({ _tag }) => _tag), times.map(() => "Untimed"))
+      session.advance(Number.POSITIVE_INFINITY)
+      assert.deepInclude(session.stats(), { events: times.length + furthest.length, untimed: times.length, late: 0 })
+      if (shape._tag !== "Count") assert.deepStrictEqual(session.windows(), [])
+    }
+  })
+
   it("windows that overlap a hundred times keep one pane for each step between them", () => {
     const session = counts({ shape: Window.sliding(100, 1), keyBy: () => "a" })
     session.push(Array.from({ length: 2_000 }, (_, time) => at(time)))
@@ -385,6 +400,10 @@ describe("Watermark", () => {
 
   it("idle sources are not waited for, until they say something", () => {
     assert.deepStrictEqual(run([event("n", 10), idle("s"), event("n", 20), event("s", 15), event("n", 30)]), [7, 17])
+  })
+
+  it("a time that is no instant changes nothing", () => {
+    assert.deepStrictEqual(run([event("n", 10), event("s", 1e18), event("n", Number.NaN), event("s", 7)]), [4])
   })
 
   it("while all are idle time stands still; it ends when all have ended", () => {

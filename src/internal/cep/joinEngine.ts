@@ -1,6 +1,7 @@
 import type { Kind, Output } from "../../cep/Join.ts"
 import type { FromSource } from "../../cep/Watermark.ts"
 import { Heap } from "../heap.ts"
+import { isInstant } from "./timeSchema.ts"
 import * as Watermark from "./watermark.ts"
 
 export interface SideSettings {
@@ -148,7 +149,7 @@ export class Engine {
     const { after, before, keyBy, timestamp } = this.#settings[side]
     this.counts[side]++
     const time = Math.floor(timestamp(event))
-    if (!Number.isFinite(time)) {
+    if (!isInstant(time)) {
       this.counts.untimed++
       return this.#emit({ _tag: "Untimed", side, event })
     }

@@ -1,6 +1,7 @@
 import type { FromSource, Input, Sourced } from "../../cep/Watermark.ts"
 import type * as Machine from "../../event/Machine.ts"
 import * as MachineInternal from "../event/machine.ts"
+import { isInstant } from "./timeSchema.ts"
 
 /** A source: how far it has come, and whether it is waited for. */
 interface Source {
@@ -101,7 +102,7 @@ export const say = <Ev>(
     case "Event": {
       const time = timestamp(input.event)
       // one just so late is still in time
-      return sources.told(source, Number.isFinite(time) ? Math.floor(time) - lateness - 1 : -Infinity)
+      return sources.told(source, isInstant(time) ? Math.floor(time) - lateness - 1 : -Infinity)
     }
     case "Time":
       return sources.told(source, input.time)

@@ -1,5 +1,6 @@
 import type { Aggregation } from "../../cep/Aggregation.ts"
 import type { Emission, Output, Result, Shape } from "../../cep/Window.ts"
+import { isInstant } from "./timeSchema.ts"
 import * as Counts from "./windowCounts.ts"
 import * as Panes from "./windowPanes.ts"
 import { type Host, Outputs, type Part } from "./windowPart.ts"
@@ -70,7 +71,7 @@ export class Engine<Ev, S, R> {
     let time = 0
     if (timestamp !== undefined) {
       time = Math.floor(timestamp(event))
-      if (!Number.isFinite(time)) {
+      if (!isInstant(time)) {
         counts.untimed++
         this.#outputs.untimed(event)
         return
