@@ -15,6 +15,7 @@ import { Effect, Layer, ManagedRuntime, Schema } from "effect"
 import * as Kit from "./kit.ts"
 import { duel } from "./support/duel.ts"
 import * as Cases from "./support/patternCases.ts"
+import { Loop, Loops, type Stamped } from "./support/ruleLoops.ts"
 import * as SlidingCount from "./support/slidingCount.ts"
 
 // ------------------------------------------------------------------------------------------------------------ patterns
@@ -104,13 +105,15 @@ interface Ruled {
   readonly before: number
 }
 
-interface Stamped {
-  readonly key: string
-  readonly at: number
-}
-
 /** So many pairs of rule and key, each of which is told of every so many-th event: as much to do and to hold for any number of rules. */
 const pairs = 1_000
+
+/** Events of the types of so many rules by turns, from an instant on. */
+const byTurns = (rules: number, quick: boolean, from: number): Ruled["events"] =>
+  Array.from({ length: quick ? 50_000 : 150_000 }, (_, n) => ({
+    id: `e${n}`,
+    event: { _tag: `Begun${n % rules}`, key: `k${Math.floor(n / rules) % (pairs / rules)}`, at: from + n }
+  }))
 
 /**
  * Rules on types of their own, and events of all of these by turns. They are started once: it takes longer than a round.
@@ -123,10 +126,7 @@ const disjoint = (rules: number): Kit.Side<Ruled> => {
       const runtime = started ?? start(rules)
       await runtime.runtime()
       started = runtime
-      const events = Array.from({ length: quick ? 50_000 : 150_000 }, (_, n) => ({
-        id: `e${n}`,
-        event: { _tag: `Begun${n % rules}`, key: `k${Math.floor(n / rules) % (pairs / rules)}`, at: from + n }
-      }))
+      const events = byTurns(rules, quick, from)
       from += events.length
       return { runtime, events, before: await seen(runtime) }
     },
@@ -184,6 +184,39 @@ const many = [10, 100, 1_000].map((rules) =>
     theirs: disjoint(1)
   })
 )
+
+/** The same events, and loops written by hand instead of rules. */
+const byHand = (count: number): Kit.Side<Ruled["events"]> => {
+  const loops = new Loops()
+  for (let n = 0; n < count; n++) {
+    const types = [`Begun${n}`, `Ended${n}`] as const
+    loops.add(types, new Loop(...types, 1_000, ({ at }: Stamped) => at, ({ key }: Stamped) => key))
+  }
+  let from = 0
+  return {
+    setup: ({ quick }) => {
+      const events = byTurns(count, quick, from)
+      from += events.length
+      return events
+    },
+    run: (events) => {
+      for (let at = 0; at < events.length; at += Cases.chunk) loops.push(events.slice(at, at + Cases.chunk))
+      return events.length
+    },
+    teardown: () => {
+      if (loops.events !== from) throw new Error(`loops saw ${loops.events} of ${from} events`)
+    }
+  }
+}
+
+/** What part of a goal the machine takes for itself: no rule is in it. */
+const loops = Kit.compare("1000 loops written by hand, on types of their own, beside the rules", {
+  rounds: 5,
+  warmups: 1,
+  peer: "one loop",
+  ours: byHand(1_000),
+  theirs: byHand(1)
+})
 
 // ------------------------------------------------------------------------------------------------------------- windows
 
@@ -309,4 +342,4 @@ const kept = [
   ...alive
 ]
 
-export default [...patterns, unnamed, ...many, sliding(100), sliding(10_000), ...kept]
+export default [...patterns, unnamed, ...many, loops, sliding(100), sliding(10_000), ...kept]
