@@ -98,6 +98,29 @@ describe("Matcher: partial matches held as sets", () => {
     )
   })
 
+  it("are the same, in the same order, as one by one, where thousands of keys come, go and come again", () => {
+    const strict: Pattern.Pattern<any, any> = Pattern.begin("a", A).pipe(Pattern.next("b", B))
+    const runs = Matcher.open(Matcher.make(strict, { keyBy, tier: "runs" }))
+    const sets = Matcher.open(Matcher.make(strict, { keyBy }))
+    const keys = Array.from({ length: 4_001 }, (_, n) => `k${n * 37 % 4_001}`)
+    for (const [round, step] of [1, 3, 2].entries()) {
+      const some = keys.filter((_, n) => n % step === 0)
+      const order = round === 1 ? some.toReversed() : some
+      const begun = order.map((key, n) => A({ key, at: n }))
+      const over = some.map((key, n) => (n % 2 === 0 ? B : C)({ key, at: n }))
+      assert.deepStrictEqual(lines(sets.push(begun)), lines(runs.push(begun)))
+      assert.deepStrictEqual(sets.partialMatches().map(({ key }) => key), order)
+      assert.deepStrictEqual(runs.partialMatches().map(({ key }) => key), order)
+      const half = over.length >> 1
+      assert.deepStrictEqual(lines(sets.push(over.slice(0, half))), lines(runs.push(over.slice(0, half))))
+      assert.strictEqual(sets.stats().keys, order.length - half)
+      assert.deepStrictEqual(waiting(sets), waiting(runs))
+      assert.deepStrictEqual(lines(sets.push(over.slice(half))), lines(runs.push(over.slice(half))))
+      assert.deepInclude(sets.stats(), { keys: 0, partialMatches: 0 })
+    }
+    assert.strictEqual(sets.stats().matches, 2_001 + 667 + 1_001)
+  })
+
   it("134,217,727 matches are counted, and the first of them had, without the others", () => {
     const session = Matcher.open(Matcher.make(combinations))
     const as = Array.from({ length: 27 }, (_, at) => A({ at }))

@@ -32,7 +32,7 @@ interface Group {
 }
 
 /** So many are made at once, and put in order then. */
-const few = 32
+const few = 8
 
 export const ordered = (
   table: Table,
