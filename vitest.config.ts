@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { LongestFirst } from "./test/setup/order.ts"
 
 const src = fileURLToPath(new URL("./src/", import.meta.url))
 
@@ -15,13 +16,15 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["test/soak/**", "test/types/**", "**/node_modules/**"],
     globalSetup: ["test/setup/servers.ts"],
-    setupFiles: ["test/setup/equality.ts", "test/setup/seed.ts"],
-    // One process a core: tests open SQLite files and start children, and a native addon is safest in a process of its own.
+    setupFiles: ["test/setup/equality.ts", "test/setup/seed.ts", "test/setup/shared.ts"],
+    // One process a core, which runs one file after the other: to load Effect and ourselves anew costs a core a second or two
+    // for each file. What a file would leave to the next one, test/setup/shared.ts takes back; `--poolOptions.forks.isolate`
+    // gives each file a process of its own.
     pool: "forks",
-    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
+    poolOptions: { forks: { isolate: false, minForks: 1, maxForks: 2 } },
     testTimeout: 30_000,
     hookTimeout: 60_000,
     passWithNoTests: false,
-    sequence: { concurrent: false }
+    sequence: { concurrent: false, sequencer: LongestFirst }
   }
 })
