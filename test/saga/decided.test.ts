@@ -243,3 +243,92 @@ describe("what is undone before the commit", () => {
     }).pipe(over(live))
   })
 })
+
+describe("a pivot of which nobody knows whether it happened", () => {
+  const make = (name: string, pivot: Effect.Effect<string, Failed, Saga.Running>) => {
+    const log: Array<string> = []
+    const Pays = define(name)
+    const settled = (by: { readonly value: unknown }) =>
+      Effect.flatMap(
+        SagaEngine,
+        (engine) => engine.resolve({ saga: name, id: "x" }, { step: "pay", ...by, ...operator })
+      )
+    return { Pays, log, settled, live: Pays.toLayer(() => Effect.zipRight(step(log, "reserve"), pivot)) }
+  }
+
+  test("as it took too long: a person says what came of it, and a cancel waits for that", () => {
+    const pivot = Saga.pivot("pay", { success: Schema.String, execute: () => Effect.never, timeout: "1 minute" })
+    const { Pays, live, log, settled } = make("slow", pivot)
+    return Effect.gen(function*() {
+      yield* Pays.start({ id: "x" })
+      yield* until(Pays, "x", "running")
+      yield* pause
+      yield* TestClock.adjust("1 minute")
+      yield* until(Pays, "x", "needsIntervention")
+      const { interventions } = yield* Pays.status("x")
+      equal(interventions.map(({ failure, reason }) => [reason, failure?.kind]), [["unknownOutcome", "timeout"]])
+      yield* Pays.cancel("x", operator)
+      yield* pause
+      equal(log, ["reserve"])
+      yield* settled({ value: "paid, as their books say" })
+      equal([yield* Pays.run({ id: "x" }), log], ["paid, as their books say", ["reserve"]])
+    }).pipe(over(live))
+  })
+
+  test("as what it answered cannot be journaled: likewise, and nothing is undone", () => {
+    const pivot = Saga.pivot("pay", {
+      success: Schema.String.pipe(Schema.maxLength(3)),
+      execute: () => Effect.succeed("more than fits")
+    })
+    const { Pays, live, log, settled } = make("large", pivot)
+    return Effect.gen(function*() {
+      const needs = yield* Effect.flip(Pays.run({ id: "x" }))
+      assert(needs._tag === "NeedsIntervention")
+      equal([needs.reason, needs.step, log], ["defect", "pay", ["reserve"]])
+      yield* settled({ value: "ok" })
+      equal([yield* Pays.run({ id: "x" }), log], ["ok", ["reserve"]])
+    }).pipe(over(live))
+  })
+})
+
+describe("two processes that start an id at once", () => {
+  for (const same of [true, false]) {
+    test(`${same ? "with one payload: both join the one that runs" : "with two: the second is refused"}`, () => {
+      const Twice = define("twice")
+      const Other = Saga.make("twice", {
+        version: 1,
+        payload: Schema.Struct({ id: Schema.String, more: Schema.optional(Schema.String) }),
+        success: Schema.String,
+        error: Failed,
+        idempotencyKey: ({ id }) => id
+      })
+      const log: Array<string> = []
+      const first = Layer.effect(
+        EventStore,
+        Effect.map(EventStore, (store) => {
+          let came = false
+          return {
+            ...store,
+            append: (...[groups, options]: Parameters<typeof store.append>) => {
+              const append = store.append(groups, options)
+              if (came || !groups[0]!.events.some(({ type }) => type === "SagaStarted")) return append
+              came = true
+              const payload = { id: "x", ...(same ? {} : { more: "theirs" }) }
+              const theirs = Journal.Started({ saga: "twice", id: "x", version: 1, payload, seed: 1 })
+              return Journal.Sagas.append(Journal.idOf("twice", "x"), [theirs]).pipe(
+                Effect.provideService(EventStore, store),
+                Effect.orDie,
+                Effect.zipRight(append)
+              )
+            }
+          }
+        })
+      )
+      return Effect.gen(function*() {
+        const answer = yield* Effect.either(Twice.run({ id: "x" }))
+        equal(answer._tag === "Left" ? answer.left._tag : answer.right, same ? "a" : "PayloadDiffers")
+        if (same) equal(log, ["a"])
+      }).pipe(Effect.provide(Layer.provide(layerOf(Other.toLayer(() => step(log, "a"))), first)))
+    })
+  }
+})

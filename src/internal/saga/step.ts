@@ -286,9 +286,7 @@ class StepRun {
   private succeeded(value: unknown): Effect.Effect<any, any> {
     const { fiber, id, open, request, runner } = this
     const encoded = ParseResult.encodeUnknownEither(request.success)(value)
-    if (Either.isLeft(encoded)) {
-      return this.failed(Cause.die(encoded.left), false)
-    }
+    if (Either.isLeft(encoded)) return this.unkept(encoded.left)
     const done: Journal.JournalEvent = {
       _tag: "SagaStepDone",
       step: id,
@@ -304,7 +302,7 @@ class StepRun {
       onFailure: (cause) => {
         if (Cause.isInterrupted(cause)) return Effect.failCause(cause as Cause.Cause<never>)
         const why = `the result of ${id} cannot be journaled: ${String(Cause.squash(cause))}`
-        return this.failed(Cause.die(new Cause.RuntimeException(why)), false)
+        return this.unkept(new Cause.RuntimeException(why))
       },
       // A sibling that came first may interrupt it here: then it is known to be lost.
       onSuccess: () =>
@@ -313,6 +311,14 @@ class StepRun {
           Effect.suspend(() => this.answer(this.now))
         )
     })
+  }
+
+  /** It has succeeded, and what it answered cannot be journaled: what is not undone is settled by a person. */
+  private unkept(why: unknown): Effect.Effect<any, any> {
+    const cause = Cause.die(why)
+    return this.request.kind === "compensatable"
+      ? this.failed(cause, false)
+      : this.stuck("defect", Failures.ofDefect(cause))
   }
 
   private failedAttempt(attempt: number, cause: Cause.Cause<any>): Effect.Effect<any, any> {
@@ -340,7 +346,9 @@ class StepRun {
         return Effect.zipRight(restore(runner.until(next.next!)), this.again)
       })
     }
-    return request.kind === "retriable" ? this.stuck("retriableExhausted", failure) : this.failed(cause, noEffect)
+    if (request.kind === "retriable") return this.stuck("retriableExhausted", failure)
+    // To undo what came before a pivot that may have happened would be worse than to ask.
+    return request.kind === "pivot" && timedOut ? this.stuck("unknownOutcome", failure) : this.failed(cause, noEffect)
   }
 
   private nextAttempt(schedule: Schedule.Schedule<unknown, any>, input: unknown) {
