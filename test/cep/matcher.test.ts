@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FastCheck, Schema, Stream } from "effect"
+import * as Condition from "effect-skald/cep/Condition"
 import * as Matcher from "effect-skald/cep/Matcher"
 import * as Pattern from "effect-skald/cep/Pattern"
 import * as Machine from "effect-skald/event/Machine"
@@ -250,6 +251,46 @@ describe("Matcher: snapshots", () => {
     session.advance(6_000)
     const { events, keys, paths, runs } = session.snapshot()
     assert.deepStrictEqual({ events, keys, paths, runs }, { events: [], keys: [], paths: [], runs: [] })
+  })
+
+  describe("a loop of 8,000 events", () => {
+    const size = 8_000
+    const times = { min: size, max: size }
+    const as = Array.from({ length: size }, (_, at) => A({ at }))
+    const long = (where: Pattern.Where<typeof C.Type, any>, own?: Pattern.Where<typeof A.Type, any>) =>
+      Matcher.make<any, Any>(
+        Pattern.begin("b", B).pipe(
+          Pattern.followedBy("a", A, { times, where: own }),
+          Pattern.followedBy("c", C, { where })
+        ),
+        { tier: "runs" }
+      )
+    const all = (_: typeof C.Type, { a }: any) => a.length === size && a[0].at === 0 && a.at(-1).at === size - 1
+
+    it("is asked about as a whole, also after a rest", () => {
+      const count = Condition.compare(Condition.count("a"), "=", size)
+      for (const where of [all, count]) {
+        const session = Matcher.open(long(where))
+        session.push([B({ at: 0 }), ...as])
+        const rested = Matcher.open(long(where), structuredClone(session.snapshot()))
+        for (const one of [session, rested]) {
+          const [output] = one.push([C({ at: size })])
+          if (output?._tag !== "Matches") return assert.fail("no matches")
+          assert.strictEqual(output.matches.count, 1)
+          assert.strictEqual(output.matches.first.match.a.length, size)
+        }
+      }
+    })
+
+    it("holds its events once, though each is asked about what was taken before it", () => {
+      const session = Matcher.open(long(all, (_, __, own) => own.length < size))
+      session.push([B({ at: 0 }), ...as.slice(0, 100)])
+      const before = liveHeap()
+      session.push(as.slice(100))
+      // a list for each event would be 250 MB
+      assert.isBelow(liveHeap() - before, 30_000_000)
+      assert.strictEqual(session.push([C({ at: size })]).length, 1)
+    })
   })
 
   it("a loop of a million elements is rolled out as far as it is taken", () => {

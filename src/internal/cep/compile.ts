@@ -127,6 +127,15 @@ const none: ReadonlyArray<unknown> = []
 const unguarded: Guards = { greedy: [], notNext: [], notFollowedBy: [] }
 const unarmed = { notNext: [], notFollowedBy: [] }
 
+/** Whether what was bound is known of an event not far back. A long way is gone at once: step by step, each would keep a list. */
+const isNear = (path: Path): boolean => {
+  let at = path.before
+  for (let steps = 0; at !== undefined && at.bound === undefined; at = at.before) {
+    if (++steps === 8) return false
+  }
+  return true
+}
+
 const both = (left: Options, right: Options): Options => ({
   waits: [...left.waits, ...right.waits],
   ends: [...left.ends, ...right.ends]
@@ -139,7 +148,12 @@ export const compile = (definition: Element.Definition): Program => {
   const empty = Element.bind(shapes, [])
   const boundOf = (path: Path | undefined): Record<string, unknown> => {
     if (path === undefined) return empty
-    if (path.bound === undefined) path.bound = grows ? grown(path) : Element.bind(shapes, list(path))
+    if (path.bound === undefined) {
+      const { before } = path
+      path.bound = grows && isNear(path) ? grown(path) : Element.bind(shapes, list(path))
+      // nobody waits there any more: of a long loop, each event would keep a list of all before it
+      if (before !== undefined && before.live === 0) before.bound = undefined
+    }
     return path.bound
   }
   const grown = ({ before, event, step }: Path): Record<string, unknown> => {
