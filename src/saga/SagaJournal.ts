@@ -84,8 +84,10 @@ export type Reason = typeof Reason.Type
  * - `compensationFailed`: a compensation went on failing until its Schedule ended;
  * - `retriableExhausted`: a step after the pivot did;
  * - `failedAfterPivot`: the body failed where it cannot be rolled back any more;
- * - `unknownOutcome`: a crash left open what a step did, and its definition says to ask a person; or a pivot used its time up;
- * - `defect`: a step died, and its definition says to ask a person; or what a step that is not undone answered cannot be journaled;
+ * - `unknownOutcome`: a crash left open what a step did, and its definition says to ask a person; or a pivot used its time
+ *   up;
+ * - `defect`: a step died, and its definition says to ask a person; or one that is not undone has succeeded, with a result that
+ *   cannot be journaled;
  * - `suspended`: the saga failed, and its definition says to keep what was done;
  * - `definitionMismatch`: the body does not fit the journal.
  *
