@@ -257,7 +257,7 @@ describe("Matcher: snapshots", () => {
     const size = 8_000
     const times = { min: size, max: size }
     const as = Array.from({ length: size }, (_, at) => A({ at }))
-    const long = (where: Pattern.Where<typeof C.Type, any>, own?: Pattern.Where<typeof A.Type, any>) =>
+    const long = (where: any, own?: any) =>
       Matcher.make<any, Any>(
         Pattern.begin("b", B).pipe(
           Pattern.followedBy("a", A, { times, where: own }),
@@ -265,7 +265,7 @@ describe("Matcher: snapshots", () => {
         ),
         { tier: "runs" }
       )
-    const all = (_: typeof C.Type, { a }: any) => a.length === size && a[0].at === 0 && a.at(-1).at === size - 1
+    const all = (_: unknown, { a }: any) => a.length === size && a[0].at === 0 && a.at(-1).at === size - 1
 
     it("is asked about as a whole, also after a rest", () => {
       const count = Condition.compare(Condition.count("a"), "=", size)
@@ -283,7 +283,9 @@ describe("Matcher: snapshots", () => {
     })
 
     it("holds its events once, though each is asked about what was taken before it", () => {
-      const session = Matcher.open(long(all, (_, __, own) => own.length < size))
+      const session = Matcher.open(
+        long(all, (_: unknown, __: unknown, own: ReadonlyArray<unknown>) => own.length < size)
+      )
       session.push([B({ at: 0 }), ...as.slice(0, 100)])
       const before = liveHeap()
       session.push(as.slice(100))
