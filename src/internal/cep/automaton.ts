@@ -75,6 +75,8 @@ export class Automaton {
   /** The names of the steps. */
   readonly steps: ReadonlyArray<string>
   private readonly origin = new Configuration("", [], false)
+  /** What events do where nothing has begun, by the number of their tag, where it is not asked of them. */
+  private readonly begins: Array<Move | undefined> = []
   private readonly names: Array<string | undefined> = [undefined]
   private readonly known: Map<string, Configuration> = new Map()
   private most = cached
@@ -94,6 +96,7 @@ export class Automaton {
   forget(live: Iterable<Configuration>): void {
     this.known.clear()
     this.origin.rows.length = 0
+    this.begins.length = 0
     this.made = 0
     for (const one of live) {
       one.rows.length = 0
@@ -104,7 +107,7 @@ export class Automaton {
 
   /** What an event does where nothing has begun. */
   begin(tag: number, event: { readonly _tag: string }, seq: number): Move {
-    return this.move(this.origin, tag, event, seq)
+    return this.begins[tag] ?? this.move(this.origin, tag, event, seq)
   }
 
   move(from: Configuration, tag: number, event: { readonly _tag: string }, seq: number): Move {
@@ -138,6 +141,7 @@ export class Automaton {
     )
     const row = { tests: open, moves: new Map(), only: open.length === 0 ? this.work(from, name, always) : undefined }
     from.rows[tag] = row
+    if (from === this.origin) this.begins[tag] = row.only
     return row
   }
 

@@ -161,14 +161,17 @@ export class Engine {
     this.tick(time)
     if (this.failed) return
     const seq = this.seq++
-    const { keyBy, program } = this.settings
-    if (program.tags !== undefined && !program.tags.has(event._tag)) return
+    const { sets } = this
+    const { keyBy, program: { tags } } = this.settings
+    // sets have a number for each of these tags, so that the tag is looked up once
+    const tag = sets?.tagOf(event) ?? 0
+    if (tags !== undefined && (sets === undefined ? !tags.has(event._tag) : tag === 0)) return
     const key = keyBy === undefined ? "" : keyBy(event)
     if (key === undefined) {
       this.counts.unkeyed++
       return
     }
-    if (this.sets !== undefined) return this.sets.push(event, key, seq, time)
+    if (sets !== undefined) return sets.push(event, tag, key, seq, time)
     this.all?.push(event, key, seq, time)
   }
 

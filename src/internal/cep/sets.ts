@@ -101,9 +101,13 @@ export class Sets {
     this.table = Nodes.empty(this.automaton.steps)
   }
 
-  push(event: Tagged, key: string, seq: number, time: number): void {
+  /** The number of an event's tag; of one that no step names, 0. */
+  tagOf(event: Tagged): number {
+    return this.automaton.tags.get(event._tag) ?? 0
+  }
+
+  push(event: Tagged, tag: number, key: string, seq: number, time: number): void {
     const { automaton } = this
-    const tag = automaton.tags.get(event._tag) ?? 0
     const begin = automaton.begin(tag, event, seq)
     // where events have no keys, that of all is not looked up for each
     let of = key === "" ? this.unnamed : this.keys.get(key)
