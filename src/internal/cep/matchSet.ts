@@ -18,6 +18,8 @@ export const taken = <Ev>(run: Engine.Run): ReadonlyArray<Taken<Ev>> => {
 
 /** The matches of a moment, one by one or as a set. */
 export class Matches<B, Ev> implements MatchSet<B, Ev> {
+  /** One lasts: V8 lets go of what it has compiled for a class with the last object of it, and all of these may be gone at once. */
+  static readonly lasting = new Matches<never, never>({ steps: [], many: new Set(), empty: [] }, [])
   private readonly shapes: Element.Shapes
   private readonly of: ReadonlyArray<Engine.Run> | Set
   constructor(shapes: Element.Shapes, of: ReadonlyArray<Engine.Run> | Set) {
