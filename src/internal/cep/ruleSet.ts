@@ -143,10 +143,10 @@ export class RuleSet {
     return rule !== undefined
   }
 
-  push(fact: Fact): ReadonlyArray<Detected> {
+  /** What is found is added to a list. */
+  push(fact: Fact, all: Array<Detected>): void {
     const rules = this.#byType.get(fact._tag === "Raw" ? fact.raw.type : fact.event._tag)
-    if (rules === undefined) return []
-    const all: Array<Detected> = []
+    if (rules === undefined) return
     for (const rule of rules) {
       if (rule.paused) continue
       let event: object
@@ -163,7 +163,6 @@ export class RuleSet {
       this.#ids.set(event, fact._tag === "Raw" ? fact.raw.id : fact.id)
       this.#collect(rule, rule.session.push([event]), all)
     }
-    return all
   }
 
   advance(time: number): ReadonlyArray<Detected> {

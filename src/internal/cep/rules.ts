@@ -122,7 +122,7 @@ export const make = (bus: Bus): Service => {
     push: (facts) =>
       found(() => {
         const all: Array<RuleSet.Detected> = []
-        for (const fact of facts) all.push(...rules.push(fact))
+        for (const fact of facts) rules.push(fact, all)
         return all
       }),
     advance: (time) => found(() => rules.advance(time)),
