@@ -22,7 +22,7 @@ export default defineConfig({
     // gives each file a process of its own.
     pool: "forks",
     poolOptions: { forks: { isolate: false, minForks: 1, maxForks: 2 } },
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     passWithNoTests: false,
     sequence: { concurrent: false, sequencer: LongestFirst }

@@ -92,7 +92,7 @@ const cases = (open: Effect.Effect<Place, never, Scope.Scope>) => {
           expect(yield* depth("work")).toMatchObject({ ready: 0, waiting: 0, inFlight: 3 })
         }).pipe(Effect.provide(bus(place)))
       }),
-    30_000
+    90_000
   )
 
   it.scopedLive(
@@ -119,7 +119,7 @@ const cases = (open: Effect.Effect<Place, never, Scope.Scope>) => {
           expect(yield* said(worker, 3)).toBe("3:1")
         }).pipe(Effect.provide(bus(place)))
       }),
-    30_000
+    90_000
   )
 
   for (const killed of [false, true]) {
@@ -173,7 +173,7 @@ const cases = (open: Effect.Effect<Place, never, Scope.Scope>) => {
             expect(new Set(handled.map(({ process }) => process)).size).toBeGreaterThan(1)
           }).pipe(Effect.provide(bus(place)))
         }),
-      60_000
+      180_000
     )
   }
 }

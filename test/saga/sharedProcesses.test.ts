@@ -119,6 +119,6 @@ Servers.suite("postgres", "Sagas of several processes on PostgreSQL", (url) => {
         equal(lines.filter((line) => line.includes("undo")), [], "no shutdown, and no takeover, undoes anything")
         equal(second.lines.filter((line) => line.includes(" do c ")), [])
       }),
-    60_000
+    180_000
   )
 })

@@ -230,5 +230,5 @@ Servers.suite("redis", "Snapshots, checkpoints, leases and parked events in Redi
         assert.strictEqual(held.token, token + 1)
         yield* held.check
       }).pipe(Effect.provide(Layer.provide(RedisLeases.layer({ prefix: name }), client)))
-    }), 30_000)
+    }), 90_000)
 })

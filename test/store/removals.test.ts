@@ -333,6 +333,6 @@ describe("the laws of removal", () => {
           }
         }
       }).pipe(Effect.provide(Memory.layer)),
-    { fastCheck: { numRuns: 50 }, timeout: 60_000 }
+    { fastCheck: { numRuns: 50 }, timeout: 180_000 }
   )
 })
