@@ -8,7 +8,7 @@ import * as Body from "./body.ts"
 import { nameProblem } from "./saga.ts"
 import { exitOf } from "./exitOf.ts"
 import { identity } from "./identity.ts"
-import type { Activity } from "./machine.ts"
+import type { Activity } from "./state.ts"
 import type { Runner } from "./runner.ts"
 
 export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>

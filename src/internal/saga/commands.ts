@@ -5,7 +5,9 @@ import * as Option from "effect/Option"
 import { OperationRefused } from "../../saga/SagaError.ts"
 import * as Journal from "../../saga/SagaJournal.ts"
 import type { By, Resolution, Told } from "../../saga/SagaEngine.ts"
-import { type Activity, activity, isHeld, mayReopen, pivotState, type SagaState, whole } from "./machine.ts"
+import { isHeld, mayReopen, whole } from "./acts.ts"
+import { pivotState } from "./questions.ts"
+import { type Activity, activity, type SagaState } from "./state.ts"
 
 export interface Command<A, E> {
   /** What is to be journaled, if anything. */

@@ -8,7 +8,8 @@ import * as SchedulePosition from "../../resilience/SchedulePosition.ts"
 import * as Journal from "../../saga/SagaJournal.ts"
 import { compensateAll } from "./compensation.ts"
 import * as Failures from "./failure.ts"
-import * as Machine from "./machine.ts"
+import * as Questions from "./questions.ts"
+import type { SagaState } from "./state.ts"
 import type { Runner, Turn } from "./runner.ts"
 import { resumable } from "./schedule.ts"
 
@@ -57,7 +58,7 @@ const turns = (runner: Runner): Effect.Effect<void> =>
     return Effect.zipRight(next(runner, state), turns(runner))
   })
 
-const next = (runner: Runner, state: Machine.SagaState): Effect.Effect<void> => {
+const next = (runner: Runner, state: SagaState): Effect.Effect<void> => {
   if (state.decision !== undefined) return rollBack(runner)
   if (runner.wanted !== undefined) return decide(runner, runner.wanted, undefined)
   // What concerns the saga as a whole is settled before its body runs again.
@@ -110,12 +111,12 @@ const commit = (runner: Runner, value: unknown): Effect.Effect<void> => {
   const { success } = runner.definition.contract
   const encoded = ParseResult.encodeUnknownEither(success)(value)
   if (Either.isLeft(encoded)) return failed(runner, Cause.die(encoded.left))
-  const stray = Machine.strayToUndo(runner.state)
+  const stray = Questions.strayToUndo(runner.state)
   return Effect.zipRight(
     stray.length === 0 ? Effect.void : compensateAll(runner, stray),
     Effect.suspend(() => {
       const { id, saga } = runner.state
-      const left = Machine.leftOver(runner.state)
+      const left = Questions.leftOver(runner.state)
       const result = encoded.right === undefined ? {} : { value: encoded.right }
       return runner.write(
         [
@@ -188,7 +189,7 @@ const rollBack = (runner: Runner): Effect.Effect<void> =>
     Effect.suspend(() => {
       const { state } = runner
       return runner.isStuck("") ? runner.awaitAct("") : Effect.zipRight(
-        compensateAll(runner, Machine.plan(state)),
+        compensateAll(runner, Questions.plan(state)),
         Effect.suspend(() => afterRollBack(runner))
       )
     })
@@ -197,7 +198,7 @@ const rollBack = (runner: Runner): Effect.Effect<void> =>
 /** Has the body ask for its steps once more, where a rollback begins without their compensations. */
 const collect = (runner: Runner): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const missing = () => Machine.plan(runner.state).filter((each) => !runner.compensations.has(each.id))
+    const missing = () => Questions.plan(runner.state).filter((each) => !runner.compensations.has(each.id))
     if (missing().length === 0) return Effect.void
     return Effect.flatMap(
       Effect.either(ParseResult.decodeUnknown(runner.definition.contract.payload)(runner.state.payload)),
@@ -235,7 +236,7 @@ const afterRollBack = (runner: Runner): Effect.Effect<void> =>
       id,
       state: decision!.reason === "timedOut" ? "timedOut" : "compensated",
       reason: decision!.reason ?? "failed",
-      left: Machine.leftOver(runner.state),
+      left: Questions.leftOver(runner.state),
       ...(decision!.failure === undefined ? {} : { failure: decision!.failure })
     })]))
   })
@@ -246,7 +247,7 @@ const anotherRound = (runner: Runner) => {
   const { failure, reason } = decision!
   if (
     contract.retry === undefined || reason !== "failed" || failure?.kind !== "error" || failure.codec !== "saga" ||
-    cancel !== undefined || runner.deadlinePassed || Machine.leftOver(runner.state).length > 0
+    cancel !== undefined || runner.deadlinePassed || Questions.leftOver(runner.state).length > 0
   ) return undefined
   const taken = Either.flatMap(
     ParseResult.decodeUnknownEither(contract.error)(failure.value),
@@ -280,7 +281,7 @@ const late = (runner: Runner): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { id, late: said, pivot, saga } = runner.state
     if (said || runner.deciding !== undefined) return Effect.void
-    switch (Machine.pivotState(runner.state)) {
+    switch (Questions.pivotState(runner.state)) {
       case "passed":
         return Effect.asVoid(runner.note([Journal.DeadlinePassed({ saga, id })], () => runner.deciding === undefined))
       case "open":

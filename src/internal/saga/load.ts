@@ -7,10 +7,11 @@ import { EventStore, type Service as Store } from "../../store/EventStore.ts"
 import type { StoreError } from "../../store/StoreError.ts"
 import { external } from "./journalWriter.ts"
 import * as Machine from "./machine.ts"
+import { initial, type SagaState } from "./state.ts"
 
 /** What a journal says. */
 export interface Loaded {
-  readonly state: Machine.SagaState
+  readonly state: SagaState
   readonly correlation: Correlation.Correlation
   /** Whether nobody has owned it since the version that was asked for. */
   readonly unowned: boolean
@@ -23,7 +24,7 @@ export const load = (
   id: string,
   since = 0
 ): Effect.Effect<Option.Option<Loaded>, StoreError | InvalidInput> => {
-  let state = Machine.initial
+  let state = initial
   let correlation: Correlation.Correlation | undefined
   let unowned = true
   const next = () =>

@@ -2,7 +2,7 @@ import * as Metric from "effect/Metric"
 import * as MetricKey from "effect/MetricKey"
 import * as MetricLabel from "effect/MetricLabel"
 import type { Stored } from "./journalWriter.ts"
-import type { SagaState } from "./machine.ts"
+import type { SagaState } from "./state.ts"
 
 const startedKey = MetricKey.counter("skald.saga.started", { description: "sagas started by this process" })
 const endedKey = MetricKey.counter("skald.saga.ended", { description: "sagas that ended in this process, by state" })

@@ -8,7 +8,7 @@ import { invalid } from "./activity.ts"
 import { nameProblem } from "./saga.ts"
 import { compensateAll } from "./compensation.ts"
 import { identity } from "./identity.ts"
-import * as Machine from "./machine.ts"
+import * as Questions from "./questions.ts"
 import type { Runner } from "./runner.ts"
 
 /** A saga within a saga: what it did is undone before its parent hears of its failure. */
@@ -30,7 +30,7 @@ export const nested = (
     Effect.flatMap(Effect.exit(restore(Effect.provideService(body, Running, hostOf(id)))), (exit) => {
       if (Exit.isSuccess(exit) || runner.closed || runner.halted) return exit
       // Past the pivot nothing is undone, and under a rollback of the whole that one does it.
-      if (Machine.pivotState(runner.state) === "passed") return exit
+      if (Questions.pivotState(runner.state) === "passed") return exit
       if (!HashSet.has(runner.state.nested, id) && runner.deciding !== undefined) return exit
       const decided = HashSet.has(runner.state.nested, id)
         ? Effect.succeed(true)
@@ -46,7 +46,7 @@ export const nested = (
 
 const undo = (runner: Runner, within: string): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const plan = Machine.plan(runner.state, within)
+    const plan = Questions.plan(runner.state, within)
     if (plan.length === 0) return Effect.void
     return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(compensateAll(runner, plan))), (fiber) => {
       runner.apart.add(fiber)

@@ -2,7 +2,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import { pause } from "./journalWriter.ts"
-import { inOrder, type SagaState } from "./machine.ts"
+import { inOrder, type SagaState } from "./state.ts"
 
 interface Outcome {
   readonly seq: number

@@ -20,6 +20,8 @@ import type { Compensate } from "./compensation.ts"
 import { host } from "./host.ts"
 import { JournalWriter, type Lost, type Stored, type TooMuch } from "./journalWriter.ts"
 import * as Machine from "./machine.ts"
+import * as Questions from "./questions.ts"
+import { type Activity, activity, type SagaState } from "./state.ts"
 import { Quiet } from "./quiet.ts"
 import { Replay } from "./replay.ts"
 
@@ -41,19 +43,19 @@ export interface RunnerOptions {
   readonly definition: Definition
   readonly store: Operations
   readonly ids: Generator
-  readonly state: Machine.SagaState
+  readonly state: SagaState
   readonly correlation: Correlation.Correlation
   readonly services: Context.Context<DefaultServices.DefaultServices>
   readonly patience: Duration.Duration
   /** Starts a fiber of the engine's. */
   readonly fork: Fork
-  readonly onStored: (runner: Runner, before: Machine.SagaState, stored: Stored, position: number) => void
+  readonly onStored: (runner: Runner, before: SagaState, stored: Stored, position: number) => void
   readonly onGone: (runner: Runner) => void
   /** One of its fibers waits, or has ended: the saga may only wait now. */
   readonly onQuiet: (runner: Runner) => void
 }
 
-const isPivoting = (pivot: ReturnType<typeof Machine.pivotState>): boolean => pivot === "open" || pivot === "passed"
+const isPivoting = (pivot: ReturnType<typeof Questions.pivotState>): boolean => pivot === "open" || pivot === "passed"
 
 /** One saga in this process: its state, its journal, and the fiber that runs its body. What comes next is decided elsewhere. */
 export class Runner {
@@ -62,7 +64,7 @@ export class Runner {
   readonly correlation: Correlation.Correlation
   readonly writer: JournalWriter
   readonly options: RunnerOptions
-  state: Machine.SagaState
+  state: SagaState
   /** This process has nothing more to do with it. */
   closed = false
   /** The body is being stopped, to run again. */
@@ -106,7 +108,7 @@ export class Runner {
     this.state = options.state
     this.replay = new Replay(options.state)
     this.deciding = options.state.decision?.decision
-    this.pivoting = isPivoting(Machine.pivotState(options.state))
+    this.pivoting = isPivoting(Questions.pivotState(options.state))
     this.quiet = new Quiet(() => options.onQuiet(this))
     this.writer = new JournalWriter({
       store: options.store,
@@ -137,8 +139,8 @@ export class Runner {
     return Context.get(this.services, Clock.Clock).unsafeCurrentTimeMillis()
   }
 
-  activity(id: string): Machine.Activity | undefined {
-    return Machine.activity(this.state, id)
+  activity(id: string): Activity | undefined {
+    return activity(this.state, id)
   }
 
   /** Whether the body may begin nothing new. */
@@ -184,8 +186,8 @@ export class Runner {
         return this.wakeAll()
       case "SagaOperatorActed": {
         // Settled, or to be tried again: not so where another pivot's intent is on its way.
-        const pivot = Machine.pivotState(this.state)
-        if (pivot !== Machine.pivotState(before)) this.pivoting = isPivoting(pivot)
+        const pivot = Questions.pivotState(this.state)
+        if (pivot !== Questions.pivotState(before)) this.pivoting = isPivoting(pivot)
         this.consider()
         return this.wakeAll()
       }

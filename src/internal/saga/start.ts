@@ -27,6 +27,7 @@ import * as Index from "./index.ts"
 import { begin } from "./life.ts"
 import { load } from "./load.ts"
 import * as Machine from "./machine.ts"
+import { initial, type SagaState } from "./state.ts"
 import * as Metrics from "./metrics.ts"
 
 /** Of one saga, by the key it has in this fleet; `payload` is the encoded one. */
@@ -55,7 +56,7 @@ type Answer = Effect.Effect<string, StoreError | InvalidInput | PayloadDiffers>
 export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Service["start"] => {
   const { ids, shared, store } = fleet.options
 
-  const joined = (state: Machine.SagaState, payload: unknown): Effect.Effect<string, PayloadDiffers> =>
+  const joined = (state: SagaState, payload: unknown): Effect.Effect<string, PayloadDiffers> =>
     Json.canonical(state.payload) === Json.canonical(payload)
       ? Effect.succeed(state.id)
       : new PayloadDiffers({ saga: state.saga, id: state.id })
@@ -96,7 +97,7 @@ export const make = (fleet: Fleet, ready: Effect.Effect<void, AskError>): Servic
   ): Effect.Effect<string> => {
     Metrics.started(definition.contract.name)
     if (here && fleet.shardOf(key) !== undefined && !fleet.stopping && !fleet.runners.has(key)) {
-      const state = Machine.apply(Machine.initial, started, at)
+      const state = Machine.apply(initial, started, at)
       const correlation = Correlation.following({ id: eventId, metadata })
       // Whoever waits for its end does so before it is there, and need not read its journal.
       begin(fleet.launch(key, definition, { state, correlation }))

@@ -18,7 +18,7 @@ import { isSmall } from "./entry.ts"
 import { exitOf } from "./exitOf.ts"
 import * as Failures from "./failure.ts"
 import { keyOf } from "./identity.ts"
-import type { Activity } from "./machine.ts"
+import type { Activity } from "./state.ts"
 import type { Runner } from "./runner.ts"
 import { resumable } from "./schedule.ts"
 

@@ -8,7 +8,8 @@ import type { Contract } from "../../saga/SagaDefinition.ts"
 import { NeedsIntervention, SagaCancelled, SagaTimedOut } from "../../saga/SagaError.ts"
 import type { State, Status, Step } from "../../saga/SagaStatus.ts"
 import * as Failures from "./failure.ts"
-import { type Activity, inOrder, type SagaState, toUndo } from "./machine.ts"
+import { toUndo } from "./questions.ts"
+import { type Activity, inOrder, type SagaState } from "./state.ts"
 
 const open = (each: Activity): boolean =>
   each.state === "running" || each.state === "retrying" || each.state === "reopened" || each.state === "stuck"

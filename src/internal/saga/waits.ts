@@ -9,7 +9,7 @@ import * as Journal from "../../saga/SagaJournal.ts"
 import { begin, claim, held, invalid, orLost, type Restore, turn } from "./activity.ts"
 import * as Body from "./body.ts"
 import { signalSlot } from "./identity.ts"
-import { isAwaited } from "./machine.ts"
+import { isAwaited } from "./questions.ts"
 import type { Runner } from "./runner.ts"
 
 const millisOf = (duration: Duration.DurationInput): number | undefined =>
