@@ -173,7 +173,7 @@ describe("rounds", () => {
     const Rounds = define("rounds", { retry: Schedule.spaced("3 hours").pipe(Schedule.intersect(Schedule.recurs(2))) })
     const live = Rounds.toLayer(() => Effect.zipRight(step(log, "a"), new Failed({ why: `${log.length}` })))
     const rounds = (count: number) =>
-      eventually(Effect.map(Rounds.status("x"), ({ round, state }) => round === count && state !== "compensating"))
+      eventually(Effect.map(Rounds.status("x"), ({ round, state }) => round === count && state === "waiting"))
     return Effect.gen(function*() {
       yield* Effect.zipRight(Rounds.start({ id: "x" }), rounds(2)).pipe(over(live))
       equal(log, ["a", "undo a Done"])

@@ -21,7 +21,10 @@ export const stateOf = (state: SagaState): State => {
   if (HashMap.size(state.interventions) > 0) return "needsIntervention"
   if (state.decision?.decision === "rollback") return "compensating"
   if (HashMap.size(state.activities) === 0) return "started"
-  const active = Array.from(HashMap.values(state.activities)).filter((each) => each.round === state.round && open(each))
+  const inRound = Array.from(HashMap.values(state.activities)).filter(({ round }) => round === state.round)
+  // its next round is to begin
+  if (inRound.length === 0) return state.roundDue === undefined ? "running" : "waiting"
+  const active = inRound.filter(open)
   return active.length > 0 && active.every(waits) ? "waiting" : "running"
 }
 
